@@ -1,0 +1,21 @@
+/** Time comes from here, so that a test can hold it still or let it jump. */
+
+import { setTimeout as sleepFor } from "node:timers/promises";
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Nanoseconds since the Unix epoch. */
+  nowNs(): bigint;
+  /** Rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  // The wall clock to the millisecond, and below that a counter, so that two readings rarely agree.
+  nowNs: () => BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n),
+  sleep: async (ms, signal) => {
+    await sleepFor(ms, undefined, { signal });
+  },
+};
