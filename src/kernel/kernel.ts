@@ -1,0 +1,157 @@
+/**
+ * The kernel: bytes in, bytes out. It reads files of an open folder, splits, hashes, looks up what is known, seals, and
+ * builds packs; and on the way back opens, checks and gives plain bytes. It knows nothing of stores, indexes on
+ * storage, snapshots or volumes.
+ *
+ * The boundary is coarse on purpose: mebibytes and batches cross it, never one small buffer, and it never calls back.
+ * `typescript/` is the reference implementation; a native twin lists the same functions in the same order.
+ *
+ * Sources: docs/format/contents.md and packs.md; kopia repo/hashing, repo/encryption, repo/splitter, repo/content.
+ */
+
+import { CodedError } from "../base/errors.ts";
+import type { ContentTable } from "./content-table.ts";
+
+export type KernelErrorCode = "KERNEL_SEAL_BROKEN" | "KERNEL_CONTENT_MISMATCH" | "KERNEL_COMPRESSION_UNSUPPORTED";
+
+export class KernelError extends CodedError<KernelErrorCode> {}
+
+/** The keys and choices of a repository's format on which bytes depend. */
+export interface KernelFormat {
+  readonly hash: "BLAKE2B-256-128";
+  /** Key of the content hash, 0 to 64 bytes. */
+  readonly hashSecret: Uint8Array;
+  readonly encryption: "AES256-GCM-HMAC-SHA256";
+  /** 32 bytes; the key of each sealed item is derived from it and the item's iv. */
+  readonly contentSecret: Uint8Array;
+  readonly splitter: "DYNAMIC-4M-BUZHASH";
+  /** A pack is full once its length reaches this many bytes. */
+  readonly packBytesMax: number;
+  /** The repository's format version, noted with each content. */
+  readonly formatVersion: number;
+  /** Put at the very start of each pack; empty but in repositories whose password cannot change. */
+  readonly packHeader: Uint8Array;
+}
+
+/** One sealed content within a fetched part of a pack. */
+export interface SealedContent {
+  /** Within the fetched bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** The content's hash, whole. */
+  readonly hash: Uint8Array;
+  /** 0 where the content is stored as it is. */
+  readonly compressionId: number;
+  /** Plain bytes; the answer has exactly this many, and decompression never makes more. */
+  readonly originalLength: number;
+}
+
+export interface FileToStore {
+  /** The bytes of the name in its folder; no slash. */
+  readonly name: Uint8Array;
+  /** Size when it was listed, in bytes: a hint, the file is read to its end. */
+  readonly size: number;
+}
+
+/** A piece of an object as the splitter cut it: its content id's hash and its plain length. */
+export interface Chunk {
+  readonly hash: Uint8Array;
+  readonly length: number;
+}
+
+/** A pack that is ready but for its tail (padding, local index, postamble), which the content layer adds. */
+export interface FullPack {
+  /** `p` for data, `q` for contents with a prefix. */
+  readonly kind: "p" | "q";
+  readonly bytes: Uint8Array;
+  /** What it holds; its one pack is named "" until the content layer names it. */
+  readonly contents: ContentTable;
+}
+
+export type StoreEvent =
+  | { readonly kind: "pack"; readonly pack: FullPack }
+  /** More of a large file is stored; its chunks follow those of earlier events. */
+  | { readonly kind: "chunks"; readonly file: number; readonly chunks: readonly Chunk[] }
+  | {
+      readonly kind: "file";
+      readonly file: number;
+      /** Those not reported by `chunks` yet. A whole empty file is one chunk of length 0. */
+      readonly chunks: readonly Chunk[];
+      readonly bytesRead: number;
+      /** It changed while it was read, also when it was read again; what was read last is stored. */
+      readonly changed: boolean;
+      /** Modification time before the reading that counts, in ns since the epoch. */
+      readonly mtimeNs: bigint;
+    }
+  /** It could not be opened or read, or is no regular file any more. Chunks reported for it are void. */
+  | { readonly kind: "failed"; readonly file: number; readonly operation: "open" | "read"; readonly errno: string }
+  /** It was read while it changed: chunks reported so far are void, they come again. */
+  | { readonly kind: "restarted"; readonly file: number };
+
+export interface BytesToStore {
+  /** One letter `g` to `z` or empty. */
+  readonly prefix: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface PackerCounters {
+  /** Contents that were known already, and their plain bytes. */
+  readonly knownContents: number;
+  readonly knownBytes: number;
+  /** Contents that were not, their plain bytes, and what they take when sealed. */
+  readonly newContents: number;
+  readonly newBytes: number;
+  readonly sealedBytes: number;
+}
+
+/**
+ * Splits, hashes, looks up, seals and packs for one writer. Not for use by two callers at once.
+ *
+ * Guarantees: a content that is live in the known tables or was packed by this packer is not stored again; one whose
+ * winning entry is a tombstone is. Timestamps are max(now, previous entry's + 1). Memory: two open packs, one full
+ * pack, one read buffer, and about 60 bytes for each content not yet forgotten.
+ */
+export interface Packer {
+  /**
+   * Reads regular files of an open folder, each by `O_NOFOLLOW` and never through a link. Batches of events come as
+   * they are pulled, so a caller that puts packs at its own pace bounds the memory.
+   */
+  storeFiles(
+    folderFd: number,
+    files: readonly FileToStore[],
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StoreEvent[]>;
+  /** Splits and stores byte strings; chunks in the items' order. */
+  storeBytes(items: readonly BytesToStore[]): { readonly chunks: readonly Chunk[][]; readonly packs: readonly FullPack[] };
+  /** Ends the open packs, full or not. */
+  finishPacks(): readonly FullPack[];
+  /** New committed tables; what this packer packed before is in them, and is forgotten. */
+  replaceKnown(known: readonly ContentTable[]): void;
+  readonly counters: PackerCounters;
+}
+
+export interface PackerOptions {
+  readonly format: KernelFormat;
+  readonly known: readonly ContentTable[];
+  readonly nowSeconds: () => number;
+  readonly random: (count: number) => Uint8Array;
+}
+
+export interface Kernel {
+  readonly name: "typescript" | "native";
+  /** The repository's content hash of some bytes. */
+  hash(format: KernelFormat, bytes: Uint8Array): Uint8Array;
+  /** nonce(12) ‖ ciphertext ‖ tag(16); `iv` is key derivation input and additional data. */
+  seal(format: KernelFormat, plain: Uint8Array, iv: Uint8Array, random: (count: number) => Uint8Array): Uint8Array;
+  /** Throws KERNEL_SEAL_BROKEN when the bytes are not what was sealed. */
+  open(format: KernelFormat, sealed: Uint8Array, iv: Uint8Array): Uint8Array;
+  /**
+   * Plain bytes of contents out of one fetched part of a pack, each checked against its hash and length.
+   * Throws KERNEL_SEAL_BROKEN, KERNEL_CONTENT_MISMATCH or KERNEL_COMPRESSION_UNSUPPORTED; `detail.item` is the number
+   * of the first item that it is about.
+   */
+  openContents(format: KernelFormat, fetched: Uint8Array, items: readonly SealedContent[]): Uint8Array[];
+  /** `u32 compression id ‖ stream` to plain bytes, at most `bytesMax`. Errors as `openContents`, without `detail`. */
+  expand(stored: Uint8Array, bytesMax: number): Uint8Array;
+  createPacker(options: PackerOptions): Packer;
+}

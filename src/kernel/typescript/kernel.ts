@@ -1,0 +1,38 @@
+/** The reference kernel in TypeScript: correct first, on `@noble/hashes` and `node:crypto`. */
+
+import { equalBytes } from "../../base/bytes.ts";
+import { type Kernel, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
+import { contentHash } from "./blake2b.ts";
+import { compressionIdOf, decompress } from "./compression.ts";
+import { TypeScriptPacker } from "./packer.ts";
+import { sealInto, sealOverheadBytes, unseal } from "./sealing.ts";
+
+const nonceBytes = 12;
+const ivBytes = 16;
+
+export const typescriptKernel: Kernel = {
+  name: "typescript",
+  hash: contentHash,
+  seal: (format, plain, iv, random) => {
+    const sealed = new Uint8Array(plain.byteLength + sealOverheadBytes);
+    sealInto(sealed, 0, format.contentSecret, plain, iv, random(nonceBytes));
+    return sealed;
+  },
+  open: (format, sealed, iv) => unseal(format.contentSecret, sealed, iv),
+  openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
+  expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
+  createPacker: (options) => new TypeScriptPacker(options),
+};
+
+function openContent(format: KernelFormat, fetched: Uint8Array, item: SealedContent, number: number): Uint8Array {
+  try {
+    const sealed = fetched.subarray(item.offset, item.offset + item.length);
+    const stored = unseal(format.contentSecret, sealed, item.hash.subarray(-ivBytes));
+    const plain = item.compressionId === 0 ? stored : decompress(item.compressionId, stored, item.originalLength);
+    if (plain.byteLength === item.originalLength && equalBytes(contentHash(format, plain), item.hash)) return plain;
+    throw new KernelError("KERNEL_CONTENT_MISMATCH", "opened bytes do not have the content's hash and length");
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new KernelError(error.code, error.message, { cause: error.cause, detail: { item: number } });
+  }
+}

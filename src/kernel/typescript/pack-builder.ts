@@ -1,0 +1,81 @@
+/**
+ * One open pack: header and preamble, then sealed contents back to back. Its tail (padding, local index, postamble) is
+ * the content layer's.
+ *
+ * Source: docs/format/packs.md; kopia repo/content/content_manager.go.
+ */
+
+import { type ContentForm, ContentTableBuilder } from "../content-table.ts";
+import type { FullPack, KernelFormat } from "../kernel.ts";
+import { sealInto, sealOverheadBytes } from "./sealing.ts";
+
+const preambleBytes = 32;
+const nonceBytes = 12;
+const ivBytes = 16;
+
+export class PackBuilder {
+  readonly #format: KernelFormat;
+  readonly #kind: "p" | "q";
+  readonly #random: (count: number) => Uint8Array;
+  #bytes: Uint8Array;
+  #length = 0;
+  readonly #form: ContentForm;
+  #contents: ContentTableBuilder | undefined;
+
+  constructor(format: KernelFormat, kind: "p" | "q", random: (count: number) => Uint8Array) {
+    this.#format = format;
+    this.#kind = kind;
+    this.#random = random;
+    this.#form = { compressionId: 0, formatVersion: format.formatVersion, encryptionKeyId: 0 };
+    this.#bytes = new Uint8Array(64 << 10);
+    this.#append(format.packHeader);
+    this.#append(random(preambleBytes));
+  }
+
+  get isFull(): boolean {
+    return this.#length >= this.#format.packBytesMax;
+  }
+
+  /** Seals the content behind the others; the table copies `key`. Gives the sealed length. */
+  add(key: Uint8Array, plain: Uint8Array, timestampSeconds: number): number {
+    const packedLength = plain.byteLength + sealOverheadBytes;
+    this.#reserve(packedLength);
+    const iv = key.subarray(key.byteLength - ivBytes);
+    sealInto(this.#bytes, this.#length, this.#format.contentSecret, plain, iv, this.#random(nonceBytes));
+    this.#contents ??= new ContentTableBuilder(key.byteLength);
+    this.#contents.add({
+      key,
+      timestampSeconds,
+      deleted: false,
+      packId: "",
+      packOffset: this.#length,
+      packedLength,
+      originalLength: plain.byteLength,
+      form: this.#form,
+    });
+    this.#length += packedLength;
+    return packedLength;
+  }
+
+  /** Undefined when nothing was added. */
+  finish(): FullPack | undefined {
+    const contents = this.#contents?.build();
+    return contents && { kind: this.#kind, bytes: this.#bytes.subarray(0, this.#length), contents };
+  }
+
+  #append(bytes: Uint8Array): void {
+    this.#reserve(bytes.byteLength);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.byteLength;
+  }
+
+  /** Grows by doubling up to the size of a full pack, beyond that only by what is needed. */
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.byteLength) return;
+    const doubled = Math.min(this.#bytes.byteLength * 2, this.#format.packBytesMax + (1 << 20));
+    const larger = new Uint8Array(Math.max(needed, doubled));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+}
