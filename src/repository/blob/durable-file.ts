@@ -1,0 +1,99 @@
+/**
+ * Files that are whole or absent, also after a crash or a loss of power.
+ *
+ * The order is: all bytes to a temporary file, `fsync`, the name, `fsync` of the folder that holds the name. What a
+ * crash leaves behind is called `.tmp.` and 16 hex digits. (kopia appends `.tmp.` and the digits to the file's own name;
+ * ours are short, so that an id of full length does not exceed what a file system takes, and begin with a dot, which no
+ * blob's id does, so that nobody takes them for blobs in a folder whose files have no `.f`.)
+ */
+
+import { constants } from "node:fs";
+import { type FileHandle, link, open, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { toHex } from "../../base/bytes.ts";
+import { errnoOf } from "../../base/errors.ts";
+import type { RandomSource } from "../../base/random.ts";
+
+export interface DurableFile {
+  readonly folder: string;
+  readonly name: string;
+  /** The file is the parts, one after the other. */
+  readonly parts: readonly Uint8Array[];
+  /** "keep" leaves a file of this name as it is, and that is success. */
+  readonly existing: "replace" | "keep";
+}
+
+/**
+ * Writes the file, mode 0600. The caller then syncs the folder.
+ *
+ * Errors: of the system calls. Whatever goes wrong, the old file is whole and no temporary file is left, unless it
+ * cannot be removed either.
+ */
+export async function writeDurableFile(
+  file: DurableFile,
+  { signal, random }: { signal: AbortSignal; random: RandomSource },
+): Promise<void> {
+  const temporary = join(file.folder, `.tmp.${toHex(random(8))}`);
+  const target = join(file.folder, file.name);
+  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    try {
+      await writeAll(handle, file.parts, signal);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    signal.throwIfAborted();
+    if (file.existing === "replace") await rename(temporary, target);
+    else await publishUnlessPresent(temporary, target);
+  } catch (error) {
+    // The error to tell is the one that brought us here; a temporary file that stays is garbage and never listed.
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Makes the names in the folder durable. Some network file systems take no `fsync` of a folder; they need none. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP"].includes(errnoOf(error) ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+  let left = parts.filter((part) => part.byteLength > 0);
+  while (left.length > 0) {
+    signal.throwIfAborted();
+    const { bytesWritten } = await handle.writev(left);
+    left = withoutFirst(left, bytesWritten);
+  }
+}
+
+/** A write may take less than it was given, and the next one tells why. */
+function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Array[] {
+  let skip = byteCount;
+  const left: Uint8Array[] = [];
+  for (const part of parts) {
+    const taken = Math.min(skip, part.byteLength);
+    skip -= taken;
+    if (taken < part.byteLength) left.push(part.subarray(taken));
+  }
+  return left;
+}
+
+/** `link` makes the name only if it is new, whoever else tries; a file system without hard links leaves `rename`. */
+async function publishUnlessPresent(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+  } catch (error) {
+    const errno = errnoOf(error) ?? "";
+    if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno)) return await rename(temporary, target);
+    if (errno !== "EEXIST") throw error;
+  }
+  await unlink(temporary);
+}
