@@ -1,0 +1,183 @@
+/**
+ * Contents out of packs: ranges that lie near each other are fetched at once, and each content is checked against its
+ * own hash before anyone sees it.
+ *
+ * Source: docs/format/contents.md.
+ */
+
+import { mapBounded } from "../../base/concurrency.ts";
+import { hasCode } from "../../base/errors.ts";
+import type { ContentRecord } from "../../kernel/content-table.ts";
+import { type Kernel, KernelError, type KernelFormat } from "../../kernel/kernel.ts";
+import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
+import type { CommittedIndex } from "../index/committed-index.ts";
+import { ContentError } from "./content-error.ts";
+import { type ContentId, contentIdOfKey, keyOf } from "./content-id.ts";
+
+/** Contents that are no farther apart are fetched with what lies between them. */
+const gapBytesMax = 64 << 10;
+/** 3 ranges × 12 MiB (one may exceed 8 MiB by a content) ≈ 36 MiB resident. */
+const rangeBytesMax = 8 << 20;
+const rangesInFlight = 3;
+
+/** Gets the position of a content among those asked for, and its plain bytes. */
+export type UseContent = (position: number, bytes: Uint8Array) => Promise<void>;
+
+export interface ContentReaderOptions {
+  readonly store: BlobStore;
+  readonly index: CommittedIndex;
+  readonly kernel: Kernel;
+  readonly format: KernelFormat;
+}
+
+export class ContentReader {
+  readonly #options: ContentReaderOptions;
+
+  constructor(options: ContentReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Errors: CONTENT_NOT_FOUND, CONTENT_CORRUPT, CONTENT_UNSUPPORTED, BlobError. */
+  async read(id: ContentId, signal: AbortSignal): Promise<Uint8Array> {
+    let plain: Uint8Array | undefined;
+    await this.readEach([id], signal, async (_, bytes) => {
+      plain = bytes;
+    });
+    return plain as Uint8Array;
+  }
+
+  /** Plain length of a content, without reading it. CONTENT_NOT_FOUND. */
+  lengthOf(id: ContentId): number {
+    return this.#locate(id).originalLength;
+  }
+
+  /**
+   * Reads many, in the order that suits the packs; `use` gets the position in `ids` and the bytes, and is awaited. A
+   * content that is asked for twice is used twice. Uses for different packs may overlap. Memory: the ranges in flight.
+   */
+  async readEach(
+    ids: readonly ContentId[],
+    signal: AbortSignal,
+    use: UseContent,
+  ): Promise<void> {
+    const ranges = rangesOf(ids.map((id, position) => ({ position, record: this.#locate(id) })));
+    await mapBounded(ranges, rangesInFlight, signal, (range) => this.#readRange(range, ids, signal, use));
+  }
+
+  async #readRange(range: PackRange, ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
+    const fetched = await this.#fetch(range, signal);
+    if (fetched === undefined) {
+      await this.#readMoved(range, ids, signal, use);
+      return;
+    }
+    const opened = this.#open(fetched, range);
+    for (const [i, { position }] of range.items.entries()) await use(position, opened[i] as Uint8Array);
+  }
+
+  /** Maintenance elsewhere may have moved the contents into another pack and removed this one. */
+  async #readMoved(range: PackRange, ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
+    await this.#options.index.refresh(signal);
+    const positions = range.items.map((item) => item.position);
+    const moved = positions.map((position) => this.#locate(ids[position] as ContentId));
+    if (moved.some((record) => record.packId === range.packId)) throw packDamaged(range, "lost");
+    await this.readEach(
+      positions.map((position) => ids[position] as ContentId),
+      signal,
+      (i, bytes) => use(positions[i] as number, bytes),
+    );
+  }
+
+  /** Undefined when the pack is not there. */
+  async #fetch(range: PackRange, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const at = { offset: range.start, length: range.end - range.start };
+    try {
+      return await this.#options.store.get(parseBlobId(range.packId), { signal, range: at });
+    } catch (cause) {
+      if (hasCode(cause, "BLOB_NOT_FOUND")) return undefined;
+      throw hasCode(cause, "BLOB_RANGE_INVALID") ? packDamaged(range, "truncated", cause) : cause;
+    }
+  }
+
+  #open(fetched: Uint8Array, range: PackRange): Uint8Array[] {
+    const { kernel, format } = this.#options;
+    try {
+      return kernel.openContents(
+        format,
+        fetched,
+        range.items.map(({ record }) => ({
+          offset: record.packOffset - range.start,
+          length: record.packedLength,
+          hash: record.key.subarray(1),
+          compressionId: record.form.compressionId,
+          originalLength: record.originalLength,
+        })),
+      );
+    } catch (cause) {
+      if (!(cause instanceof KernelError)) throw cause;
+      const id = contentIdOfKey((range.items[Number(cause.detail["item"])] as LocatedContent).record.key);
+      if (cause.code === "KERNEL_COMPRESSION_UNSUPPORTED") {
+        throw new ContentError("CONTENT_UNSUPPORTED", `content ${id} cannot be read by this version`, { cause });
+      }
+      throw new ContentError("CONTENT_CORRUPT", `content ${id} in pack ${range.packId} is damaged`, {
+        cause,
+        detail: { blob: range.packId, content: id },
+        hint: "bring the pack back from a copy of the store; other files of the snapshot may be whole",
+      });
+    }
+  }
+
+  #locate(id: ContentId): ContentRecord {
+    const record = this.#options.index.find(keyOf(id));
+    if (record === undefined) {
+      throw new ContentError("CONTENT_NOT_FOUND", `content ${id} is in no index`, { detail: { content: id } });
+    }
+    if (record.form.encryptionKeyId !== 0) {
+      throw new ContentError("CONTENT_UNSUPPORTED", `content ${id} is sealed under key ${record.form.encryptionKeyId}`);
+    }
+    return record;
+  }
+}
+
+interface LocatedContent {
+  readonly position: number;
+  readonly record: ContentRecord;
+}
+
+interface PackRange {
+  readonly packId: string;
+  readonly start: number;
+  end: number;
+  readonly items: LocatedContent[];
+}
+
+/** Sorts by place and joins neighbours. */
+function rangesOf(contents: readonly LocatedContent[]): PackRange[] {
+  const sorted = contents.toSorted(
+    ({ record: a }, { record: b }) => compareText(a.packId, b.packId) || a.packOffset - b.packOffset,
+  );
+  const ranges: PackRange[] = [];
+  for (const item of sorted) {
+    const { packId, packOffset, packedLength } = item.record;
+    const last = ranges.at(-1);
+    if (last?.packId === packId && packOffset - last.end <= gapBytesMax && packOffset - last.start < rangeBytesMax) {
+      last.end = Math.max(last.end, packOffset + packedLength);
+      last.items.push(item);
+    } else {
+      ranges.push({ packId, start: packOffset, end: packOffset + packedLength, items: [item] });
+    }
+  }
+  return ranges;
+}
+
+function packDamaged(range: PackRange, how: "lost" | "truncated", cause?: unknown): ContentError {
+  const { record } = range.items[0] as LocatedContent;
+  return new ContentError("CONTENT_CORRUPT", `pack ${range.packId} is ${how}`, {
+    cause,
+    detail: { blob: range.packId, content: contentIdOfKey(record.key) },
+    hint: "bring the pack back from a copy of the store; what it held cannot be made from anything else",
+  });
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

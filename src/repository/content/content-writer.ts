@@ -1,0 +1,195 @@
+/**
+ * One writer's session: contents go into packs, packs into the store, and at a flush one index blob names them all.
+ *
+ * The order is the durability argument: session marker → packs → index → the marker goes. Nothing is visible to others
+ * before the index blob; a crash leaves packs that nothing names, which maintenance collects.
+ *
+ * Source: docs/format/sessions.md; kopia repo/content/content_manager.go.
+ */
+
+import { toHex } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { BoundedLane } from "../../base/concurrency.ts";
+import { isAbort } from "../../base/errors.ts";
+import type { RandomSource } from "../../base/random.ts";
+import { type ContentTable, mergeTables } from "../../kernel/content-table.ts";
+import type {
+  BytesToStore,
+  Chunk,
+  FileToStore,
+  FullPack,
+  Kernel,
+  KernelFormat,
+  Packer,
+  PackerCounters,
+  StoreEvent,
+} from "../../kernel/kernel.ts";
+import { type BlobId, type BlobStore, parseBlobId } from "../blob/blob-store.ts";
+import type { EpochParameters } from "../format/repository-format.ts";
+import type { CommittedIndex } from "../index/committed-index.ts";
+import type { EncryptedBlobs } from "../index/encrypted-blob.ts";
+import { writeIndex } from "../index/index-writer.ts";
+import { ContentError } from "./content-error.ts";
+import { packTail } from "./pack-tail.ts";
+import { type ClientIdentity, newSessionId, type SessionId, sealSessionMarker } from "./session.ts";
+
+/** 2 packs × 20 MiB being put, one more full, two open: about 100 MiB resident. */
+const packsInFlight = 2;
+/** Published at least this often, so that others find it and an interrupted run costs little (contract of section 11). */
+const flushIntervalMs = 5 * 60_000;
+/** 1,000,000 pending entries take about 60 MB; then they are published early. */
+const pendingEntriesMax = 1_000_000;
+
+export interface ContentWriterOptions {
+  readonly store: BlobStore;
+  readonly blobs: EncryptedBlobs;
+  readonly index: CommittedIndex;
+  readonly kernel: Kernel;
+  readonly format: KernelFormat;
+  readonly indexVersion: 1 | 2;
+  readonly epochs: EpochParameters;
+  readonly identity: ClientIdentity;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Throws when the repository is locked; renews what has become old. */
+  readonly assertWritable: (signal: AbortSignal) => Promise<void>;
+}
+
+/** A store event without the packs, which the writer keeps to itself. */
+export type FileEvent = Exclude<StoreEvent, { kind: "pack" }>;
+
+/**
+ * Not for use by two callers at once. After an error nothing more can be written; what was flushed before stays.
+ * Disposing waits for what is under way and takes the session marker away; it does not flush.
+ */
+export class ContentWriter implements AsyncDisposable {
+  readonly #options: ContentWriterOptions;
+  readonly #packer: Packer;
+  readonly #puts = new BoundedLane(packsInFlight);
+  #session: SessionId | undefined;
+  #marker: BlobId | undefined;
+  #pending: ContentTable[] = [];
+  #flushedMs: number;
+  #storedBytes = 0;
+
+  constructor(options: ContentWriterOptions) {
+    const { kernel, format, index, clock, random } = options;
+    this.#options = options;
+    this.#packer = kernel.createPacker({
+      format,
+      known: index.tables,
+      nowSeconds: () => Math.floor(clock.nowMs() / 1000),
+      random,
+    });
+    this.#flushedMs = clock.nowMs();
+  }
+
+  get counters(): PackerCounters {
+    return this.#packer.counters;
+  }
+
+  /** Bytes of packs and indexes put into the store. */
+  get storedBytes(): number {
+    return this.#storedBytes;
+  }
+
+  /** As the packer's `storeFiles`. Flushes in between when it is due. */
+  async *storeFiles(
+    folderFd: number,
+    files: readonly FileToStore[],
+    signal: AbortSignal,
+  ): AsyncIterable<readonly FileEvent[]> {
+    for await (const events of this.#packer.storeFiles(folderFd, files, signal)) {
+      for (const event of events) if (event.kind === "pack") await this.#take(event.pack, signal);
+      if (this.#isFlushDue) await this.flush(signal);
+      yield events.filter((event) => event.kind !== "pack");
+    }
+  }
+
+  /** Chunks of each item, in the items' order. */
+  async storeBytes(items: readonly BytesToStore[], signal: AbortSignal): Promise<readonly Chunk[][]> {
+    const { chunks, packs } = this.#packer.storeBytes(items);
+    for (const pack of packs) await this.#take(pack, signal);
+    return chunks;
+  }
+
+  /** Everything stored so far becomes durable and visible. */
+  async flush(signal: AbortSignal): Promise<void> {
+    for (const pack of this.#packer.finishPacks()) await this.#take(pack, signal);
+    await this.#puts.drain();
+    const pending = mergeAll(this.#pending);
+    if (pending !== undefined) {
+      await this.#options.assertWritable(signal);
+      const { store, blobs, index, epochs, indexVersion, clock } = this.#options;
+      const session = this.#session as SessionId;
+      await writeIndex(pending, session, { store, blobs, index, epochs, indexVersion, clock }, signal);
+      this.#pending = [];
+    }
+    await this.#endSession(signal);
+    this.#packer.replaceKnown(this.#options.index.tables);
+    this.#flushedMs = this.#options.clock.nowMs();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#puts.settle();
+    await this.#endSession(AbortSignal.timeout(10_000)).catch(() => undefined); // A marker left behind expires by itself.
+  }
+
+  get #isFlushDue(): boolean {
+    const entries = this.#pending.reduce((sum, table) => sum + table.count, 0);
+    return this.#options.clock.nowMs() - this.#flushedMs >= flushIntervalMs || entries >= pendingEntriesMax;
+  }
+
+  /** Waits for room, then puts the pack while the caller goes on. */
+  async #take(pack: FullPack, signal: AbortSignal): Promise<void> {
+    const { random, kernel, format, indexVersion } = this.#options;
+    const session = await this.#startSession(signal);
+    const packId = parseBlobId(`${pack.kind}${toHex(random(16))}-${session}`);
+    const contents = pack.contents.inPack(packId);
+    const tail = packTail(pack.bytes.byteLength, contents, { kernel, format, indexVersion, random });
+    await this.#puts.start(() => this.#putPack(packId, [pack.bytes, tail], signal));
+    this.#pending.push(contents);
+  }
+
+  async #putPack(packId: BlobId, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.store.put(packId, parts, { signal });
+    } catch (cause) {
+      if (isAbort(cause)) throw cause;
+      throw new ContentError("CONTENT_WRITE_FAILED", `could not write pack ${packId}`, { cause, detail: { blob: packId } });
+    }
+    for (const part of parts) this.#storedBytes += part.byteLength;
+  }
+
+  async #startSession(signal: AbortSignal): Promise<SessionId> {
+    if (this.#session !== undefined) return this.#session;
+    const { clock, random, identity, blobs, store, assertWritable } = this.#options;
+    await assertWritable(signal);
+    const session = newSessionId(clock.nowMs(), random);
+    const marker = sealSessionMarker(session, clock.nowMs(), identity, blobs);
+    await store.put(marker.id, [marker.sealed], { signal });
+    this.#marker = marker.id;
+    this.#session = session;
+    return session;
+  }
+
+  async #endSession(signal: AbortSignal): Promise<void> {
+    if (this.#marker !== undefined) await this.#options.store.delete(this.#marker, { signal });
+    this.#marker = undefined;
+    this.#session = undefined;
+  }
+}
+
+/** Pairs neighbours until one is left, so that each entry is copied a logarithmic number of times. */
+function mergeAll(tables: readonly ContentTable[]): ContentTable | undefined {
+  let rest = tables;
+  while (rest.length > 1) {
+    const merged: ContentTable[] = [];
+    for (let i = 0; i < rest.length; i += 2) {
+      const [a, b] = [rest[i] as ContentTable, rest[i + 1]];
+      merged.push(b === undefined ? a : mergeTables(a, b));
+    }
+    rest = merged;
+  }
+  return rest[0];
+}

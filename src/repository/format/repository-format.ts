@@ -1,0 +1,294 @@
+/**
+ * `kopia.repository` and `kopia.blobcfg`: what a repository is made of, and the secrets it is sealed with.
+ *
+ * Fields are tested one by one, never the version: a repository that was upgraded from version 1 has version 3 and
+ * still `enablePasswordChange: false`. What this program does not know is refused by its name.
+ *
+ * Source: docs/format/format-blob.md; kopia repo/format.
+ */
+
+import { fromBase64, fromUtf8, toBase64, toUtf8 } from "../../base/bytes.ts";
+import { hasCode } from "../../base/errors.ts";
+import type { RandomSource } from "../../base/random.ts";
+import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
+import { FormatError } from "./format-error.ts";
+import { defaultKeyAlgorithm, deriveFormatKey, openSecrets, sealSecrets } from "./keys.ts";
+import { assertFeaturesUnderstood, assertNotUpgrading, type UpgradeLock } from "./upgrade.ts";
+
+export const formatBlobId = parseBlobId("kopia.repository");
+export const blobConfigBlobId = parseBlobId("kopia.blobcfg");
+
+/** Durations in milliseconds; on storage they are nanoseconds. */
+export interface EpochParameters {
+  readonly enabled: boolean;
+  readonly refreshFrequencyMs: number;
+}
+
+export interface RepositoryFormat {
+  /** 32 bytes; salt of nearly every derivation. Never changes. */
+  readonly uniqueId: Uint8Array;
+  readonly version: 1 | 2 | 3;
+  readonly hash: "BLAKE2B-256-128";
+  readonly encryption: "AES256-GCM-HMAC-SHA256";
+  readonly splitter: "DYNAMIC-4M-BUZHASH";
+  readonly hashSecret: Uint8Array;
+  readonly masterKey: Uint8Array;
+  readonly packBytesMax: number;
+  readonly indexVersion: 1 | 2;
+  readonly epochs: EpochParameters;
+  readonly enablePasswordChange: boolean;
+  /** The bytes of `kopia.repository`: packs begin with a copy of it where the password cannot change. */
+  readonly formatBlob: Uint8Array;
+}
+
+/** What a format was opened with, so that it can be read again without the slow derivation. */
+export interface OpenedFormat {
+  readonly format: RepositoryFormat;
+  readonly formatKey: Uint8Array;
+}
+
+const packBytesDefault = 20 << 20;
+const nsPerMs = 1_000_000;
+
+/**
+ * Reads and opens the format. Errors: FormatError of every code but REPOSITORY_EXISTS, and BlobError.
+ * `warn` hears of a required feature that is not understood but may be passed over.
+ */
+export async function openFormat(
+  store: BlobStore,
+  password: string,
+  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+): Promise<OpenedFormat> {
+  const formatBlob = await readFormatBlob(store, options.signal);
+  const outer = parseOuter(formatBlob);
+  const formatKey = await deriveFormatKey(outer.keyAlgorithm, password, outer.uniqueId);
+  return { format: await openWithKey(store, formatBlob, outer, formatKey, options), formatKey };
+}
+
+/** Reads the format again: finds an upgrade lock, new epoch parameters, or that the password was changed meanwhile. */
+export async function refreshFormat(
+  store: BlobStore,
+  opened: OpenedFormat,
+  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+): Promise<OpenedFormat> {
+  const formatBlob = await readFormatBlob(store, options.signal);
+  const outer = parseOuter(formatBlob);
+  return { format: await openWithKey(store, formatBlob, outer, opened.formatKey, options), formatKey: opened.formatKey };
+}
+
+/**
+ * Makes a repository as Velero does: version 3, index v2, epochs, pack size 20 MiB, every algorithm the default.
+ * `kopia.blobcfg` first, `kopia.repository` last, for it is what makes the folder a repository.
+ */
+export async function createFormat(
+  store: BlobStore,
+  password: string,
+  options: { readonly signal: AbortSignal; readonly random: RandomSource },
+): Promise<void> {
+  const { signal, random } = options;
+  for (const id of [formatBlobId, blobConfigBlobId]) {
+    if ((await store.metadata(id, { signal })) !== undefined) {
+      throw new FormatError("REPOSITORY_EXISTS", `${store.displayName} holds a repository already (blob ${id})`, {
+        hint: "choose an empty place, or use the repository that is there",
+      });
+    }
+  }
+  const uniqueId = random(32);
+  const formatKey = await deriveFormatKey(defaultKeyAlgorithm, password, uniqueId);
+  const inner = {
+    format: {
+      hash: "BLAKE2B-256-128",
+      encryption: "AES256-GCM-HMAC-SHA256",
+      secret: toBase64(random(32)),
+      masterKey: toBase64(random(32)),
+      version: 3,
+      maxPackSize: packBytesDefault,
+      indexVersion: 2,
+      epochParameters: {
+        Enabled: true,
+        EpochRefreshFrequency: 1_200_000_000_000,
+        FullCheckpointFrequency: 7,
+        CleanupSafetyMargin: 14_400_000_000_000,
+        MinEpochDuration: 86_400_000_000_000,
+        EpochAdvanceOnCountThreshold: 20,
+        EpochAdvanceOnTotalSizeBytesThreshold: 10_485_760,
+        DeleteParallelism: 4,
+      },
+      enablePasswordChange: true,
+      splitter: "DYNAMIC-4M-BUZHASH",
+    },
+  };
+  const outer = {
+    tool: "https://github.com/kopia/kopia",
+    buildVersion: "fsb",
+    buildInfo: "fsb",
+    uniqueID: toBase64(uniqueId),
+    keyAlgo: defaultKeyAlgorithm,
+    encryption: "AES256_GCM",
+    encryptedBlockFormat: toBase64(sealSecrets(formatKey, uniqueId, toUtf8(JSON.stringify(inner)), random)),
+  };
+  const blobConfig = sealSecrets(formatKey, uniqueId, toUtf8("{}"), random);
+  await store.put(blobConfigBlobId, [blobConfig], { signal });
+  await store.put(formatBlobId, [toUtf8(`${JSON.stringify(outer, null, 2)}\n`)], { signal });
+}
+
+async function readFormatBlob(store: BlobStore, signal: AbortSignal): Promise<Uint8Array> {
+  try {
+    return await store.get(formatBlobId, { signal });
+  } catch (cause) {
+    if (!hasCode(cause, "BLOB_NOT_FOUND") && !hasCode(cause, "BLOB_STORE_NOT_FOUND")) throw cause;
+    throw new FormatError("REPOSITORY_NOT_FOUND", `there is no repository at ${store.displayName}`, {
+      cause,
+      hint: "check the location; `fsb repo create` makes a new repository",
+    });
+  }
+}
+
+interface OuterFormat {
+  readonly uniqueId: Uint8Array;
+  readonly keyAlgorithm: string;
+  readonly sealedFormat: Uint8Array;
+}
+
+function parseOuter(formatBlob: Uint8Array): OuterFormat {
+  const json = parseObject(formatBlob, "kopia.repository");
+  const encryption = textField(json, "encryption");
+  if (encryption !== "AES256_GCM") throw unsupported("format encryption", encryption);
+  return {
+    uniqueId: bytesField(json, "uniqueID"),
+    keyAlgorithm: textField(json, "keyAlgo"),
+    sealedFormat: bytesField(json, "encryptedBlockFormat"),
+  };
+}
+
+async function openWithKey(
+  store: BlobStore,
+  formatBlob: Uint8Array,
+  outer: OuterFormat,
+  formatKey: Uint8Array,
+  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+): Promise<RepositoryFormat> {
+  const plain = openSecrets(formatKey, outer.uniqueId, outer.sealedFormat);
+  if (plain === undefined) {
+    throw new FormatError("REPOSITORY_PASSWORD_WRONG", `the password does not open the repository at ${store.displayName}`, {
+      hint: "check FSB_PASSWORD or --password-file; under Velero, Secret velero-repo-credentials",
+    });
+  }
+  const wrapper = parseObject(plain, "the format in kopia.repository");
+  const json = asObject(wrapper["format"], "the format in kopia.repository");
+  assertFeaturesUnderstood(json["requiredFeatures"], options.warn);
+  assertNotUpgrading(json["upgradeLock"] as UpgradeLock | undefined, options.nowMs);
+  await assertBlobConfigOpens(store, outer.uniqueId, formatKey, options.signal);
+  return parseInner(json, outer.uniqueId, formatBlob);
+}
+
+function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Array): RepositoryFormat {
+  const version = numberField(json, "version", 0);
+  if (version !== 1 && version !== 2 && version !== 3) throw unsupported("format version", String(version));
+  const indexVersion = numberField(json, "indexVersion", 1) || 1;
+  if (indexVersion !== 1 && indexVersion !== 2) throw unsupported("index version", String(indexVersion));
+  const hash = textField(json, "hash", "BLAKE2B-256-128");
+  if (hash !== "BLAKE2B-256-128") throw unsupported("hash", hash);
+  const encryption = textField(json, "encryption", "AES256-GCM-HMAC-SHA256");
+  if (encryption !== "AES256-GCM-HMAC-SHA256") throw unsupported("encryption", encryption);
+  const splitter = textField(json, "splitter", "FIXED");
+  if (splitter !== "DYNAMIC-4M-BUZHASH" && splitter !== "DYNAMIC") throw unsupported("splitter", splitter);
+  const ecc = textField(json, "ecc", "");
+  if (ecc !== "" && numberField(json, "eccOverheadPercent", 0) > 0) throw unsupported("error correction", ecc);
+  const packBytesMax = numberField(json, "maxPackSize", 0) || packBytesDefault;
+  if (packBytesMax < 10 << 20 || packBytesMax > 120 << 20) {
+    throw new FormatError("REPOSITORY_FORMAT_INVALID", `a maximum pack size of ${packBytesMax} bytes is out of range`);
+  }
+  const hashSecret = json["secret"] === undefined ? new Uint8Array(0) : bytesField(json, "secret");
+  if (hashSecret.byteLength > 64) throw invalid("secret", "is longer than BLAKE2b's key");
+  return {
+    uniqueId,
+    version,
+    hash,
+    encryption,
+    splitter: "DYNAMIC-4M-BUZHASH",
+    hashSecret,
+    masterKey: bytesField(json, "masterKey"),
+    packBytesMax,
+    indexVersion,
+    epochs: parseEpochParameters(json["epochParameters"]),
+    enablePasswordChange: json["enablePasswordChange"] === true,
+    formatBlob,
+  };
+}
+
+function parseEpochParameters(value: unknown): EpochParameters {
+  if (value === undefined) return { enabled: false, refreshFrequencyMs: 0 };
+  const json = asObject(value, "epochParameters");
+  const enabled = json["Enabled"] === true;
+  const refreshFrequencyMs = numberField(json, "EpochRefreshFrequency", 0) / nsPerMs;
+  if (enabled && !(refreshFrequencyMs >= 1)) throw invalid("EpochRefreshFrequency", "is not a positive duration");
+  return { enabled, refreshFrequencyMs };
+}
+
+/** It is read for what it says about the key: a password change rewrites it first, so it may be ahead by a moment. */
+async function assertBlobConfigOpens(
+  store: BlobStore,
+  uniqueId: Uint8Array,
+  formatKey: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  let sealed: Uint8Array;
+  try {
+    sealed = await store.get(blobConfigBlobId, { signal });
+  } catch (cause) {
+    if (hasCode(cause, "BLOB_NOT_FOUND")) return; // Repositories of old have none.
+    throw cause;
+  }
+  if (openSecrets(formatKey, uniqueId, sealed) === undefined) {
+    throw new FormatError("REPOSITORY_FORMAT_INVALID", "blob kopia.blobcfg does not open with the repository's key", {
+      hint: "if the password is being changed right now, try again in a minute",
+    });
+  }
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function parseObject(bytes: Uint8Array, what: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes));
+  } catch (cause) {
+    throw new FormatError("REPOSITORY_FORMAT_INVALID", `${what} is not JSON`, { cause });
+  }
+  return asObject(value, what);
+}
+
+function asObject(value: unknown, what: string): JsonObject {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw new FormatError("REPOSITORY_FORMAT_INVALID", `${what} is not a JSON object`);
+}
+
+function textField(json: JsonObject, key: string, whenAbsent?: string): string {
+  const value = json[key] ?? whenAbsent;
+  if (typeof value !== "string") throw invalid(key, "is not a text");
+  return value;
+}
+
+function numberField(json: JsonObject, key: string, whenAbsent: number): number {
+  const value = json[key] ?? whenAbsent;
+  if (typeof value !== "number") throw invalid(key, "is not a number");
+  return value;
+}
+
+function bytesField(json: JsonObject, key: string): Uint8Array {
+  const bytes = fromBase64(textField(json, key));
+  if (bytes === undefined) throw invalid(key, "is not base64");
+  return bytes;
+}
+
+function invalid(key: string, problem: string): FormatError {
+  return new FormatError("REPOSITORY_FORMAT_INVALID", `${key} in kopia.repository ${problem}`);
+}
+
+function unsupported(what: string, name: string): FormatError {
+  return new FormatError("REPOSITORY_UNSUPPORTED", `the repository's ${what} ${JSON.stringify(name)} is not supported`, {
+    detail: { what, name },
+    hint: "open it with kopia, or with a newer fsb",
+  });
+}

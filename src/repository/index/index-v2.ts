@@ -1,0 +1,156 @@
+/**
+ * Index version 2, big-endian: header of 17 bytes, entries sorted by key, pack table, format table, pack names.
+ *
+ *   0 u8 version = 2 · 1 u8 key length · 2 u16 entry length 16…19 · 4 u32 entry count · 8 u32 pack count
+ *   12 u8 format count · 13 u32 base timestamp (0 when we write)
+ *
+ * Entry behind the key; the last three bytes only where the entry length says so:
+ *   0  u32  seconds since the base timestamp
+ *   4  u32  bit 31 deleted, bits 0..30 offset in the pack
+ *   8  u24  original length, bits 0..23       11 u24  packed length, bits 0..23
+ *   14 u16  pack number, bits 0..15           16 u8   format number
+ *   17 u8   pack number, bits 16..23          18 u8   bits 24..27 of original (high) and packed (low) length
+ *
+ * Pack: u8 name length, u32 name offset. Format: u32 compression id, u8 format version, u8 encryption key id.
+ * Source: docs/format/index-v2.md; kopia repo/content/index/index_v2.go.
+ */
+
+import { bufferOf, toUtf8, viewOf } from "../../base/bytes.ts";
+import type { ContentForm, ContentRecord, ContentTable } from "../../kernel/content-table.ts";
+import type { StoredRecords } from "./index-codec.ts";
+import { IndexError } from "./index-error.ts";
+
+const headerBytes = 17;
+const packBytes = 5;
+const formatBytes = 6;
+const entryBytesMin = 16;
+const deletedBit = 0x8000_0000;
+const lengthEnd = 2 ** 28;
+const offsetEnd = 2 ** 30;
+
+export function encodeIndexV2(table: ContentTable): Uint8Array {
+  // Both tables stand in order of first appearance, and hold only what appears.
+  const packNumbers = new Map<string, number>();
+  const forms: ContentForm[] = [];
+  const formNumbers = new Map<ContentForm, number>();
+  let isLong = false;
+  for (const record of table.records()) {
+    if (!packNumbers.has(record.packId)) packNumbers.set(record.packId, packNumbers.size);
+    if (!formNumbers.has(record.form)) formNumbers.set(record.form, forms.push(record.form) - 1);
+    const longest = Math.max(record.packedLength, record.originalLength);
+    if (longest >= 2 ** 24) isLong = true;
+    if (longest >= lengthEnd || record.packOffset >= offsetEnd) {
+      throw new IndexError("INDEX_INVALID", "a content of 256 MiB, or a pack of 1 GiB, does not fit into index version 2");
+    }
+  }
+  const entryBytes = isLong ? 19 : packNumbers.size > 65_536 ? 18 : forms.length > 1 ? 17 : entryBytesMin;
+  const stride = table.keyBytes + entryBytes;
+  const packsAt = headerBytes + table.count * stride;
+  const formsAt = packsAt + packNumbers.size * packBytes;
+  const namesAt = formsAt + forms.length * formatBytes;
+  const names = [...packNumbers.keys()].map(toUtf8);
+  const bytes = new Uint8Array(names.reduce((sum, name) => sum + name.byteLength, namesAt));
+  const view = viewOf(bytes);
+  view.setUint8(0, 2);
+  view.setUint8(1, table.keyBytes);
+  view.setUint16(2, entryBytes);
+  view.setUint32(4, table.count);
+  view.setUint32(8, packNumbers.size);
+  view.setUint8(12, forms.length);
+
+  let at = headerBytes;
+  for (const record of table.records()) {
+    bytes.set(record.key, at);
+    const entry = at + table.keyBytes;
+    const packNumber = packNumbers.get(record.packId) as number;
+    view.setUint32(entry, record.timestampSeconds);
+    view.setUint32(entry + 4, (record.packOffset | (record.deleted ? deletedBit : 0)) >>> 0);
+    setUint24(view, entry + 8, record.originalLength);
+    setUint24(view, entry + 11, record.packedLength);
+    view.setUint16(entry + 14, packNumber & 0xffff);
+    if (entryBytes > 16) view.setUint8(entry + 16, formNumbers.get(record.form) as number);
+    if (entryBytes > 17) view.setUint8(entry + 17, packNumber >>> 16);
+    if (entryBytes > 18) view.setUint8(entry + 18, ((record.originalLength >>> 24) << 4) | (record.packedLength >>> 24));
+    at += stride;
+  }
+  let nameOffset = namesAt;
+  for (const name of names) {
+    view.setUint8(at, name.byteLength);
+    view.setUint32(at + 1, nameOffset);
+    bytes.set(name, nameOffset);
+    nameOffset += name.byteLength;
+    at += packBytes;
+  }
+  for (const form of forms) {
+    view.setUint32(at, form.compressionId);
+    view.setUint8(at + 4, form.formatVersion);
+    view.setUint8(at + 5, form.encryptionKeyId);
+    at += formatBytes;
+  }
+  return bytes;
+}
+
+export function readIndexV2(bytes: Uint8Array): StoredRecords {
+  if (bytes.byteLength < headerBytes) throw new IndexError("INDEX_INVALID", "index is shorter than its header");
+  const view = viewOf(bytes);
+  const keyBytes = view.getUint8(1);
+  const entryBytes = view.getUint16(2);
+  const count = view.getUint32(4);
+  const packCount = view.getUint32(8);
+  const formatCount = view.getUint8(12);
+  const baseTimestamp = view.getUint32(13);
+  const stride = keyBytes + entryBytes;
+  const packsAt = headerBytes + count * stride;
+  const formsAt = packsAt + packCount * packBytes;
+  if (keyBytes < 2 || entryBytes < entryBytesMin || formsAt + formatCount * formatBytes > bytes.byteLength) {
+    throw new IndexError("INDEX_INVALID", `index of ${bytes.byteLength} bytes is too short for its ${count} entries`);
+  }
+  const forms = Array.from({ length: formatCount }, (_, i): ContentForm => {
+    const at = formsAt + i * formatBytes;
+    return {
+      compressionId: view.getUint32(at),
+      formatVersion: view.getUint8(at + 4),
+      encryptionKeyId: view.getUint8(at + 5),
+    };
+  });
+  const packs = Array.from({ length: packCount }, (_, i): string | undefined => {
+    const at = packsAt + i * packBytes;
+    const nameOffset = view.getUint32(at + 1);
+    const end = nameOffset + view.getUint8(at);
+    return end > bytes.byteLength ? undefined : bufferOf(bytes).toString("latin1", nameOffset, end);
+  });
+  return {
+    keyBytes,
+    count,
+    *[Symbol.iterator](): IterableIterator<ContentRecord> {
+      for (let i = 0; i < count; i++) {
+        const at = headerBytes + i * stride;
+        const entry = at + keyBytes;
+        const offset = view.getUint32(entry + 4);
+        const high = entryBytes > 18 ? view.getUint8(entry + 18) : 0;
+        const packId = packs[view.getUint16(entry + 14) + (entryBytes > 17 ? view.getUint8(entry + 17) * 65_536 : 0)];
+        const form = forms[entryBytes > 16 ? view.getUint8(entry + 16) : 0];
+        if (packId === undefined || form === undefined) continue;
+        yield {
+          key: bytes.subarray(at, entry),
+          timestampSeconds: baseTimestamp + view.getUint32(entry),
+          deleted: offset >= deletedBit,
+          packId,
+          packOffset: offset & 0x7fff_ffff,
+          packedLength: getUint24(view, entry + 11) + (high & 0x0f) * 2 ** 24,
+          originalLength: getUint24(view, entry + 8) + (high >>> 4) * 2 ** 24,
+          form,
+        };
+      }
+    },
+  };
+}
+
+function getUint24(view: DataView, at: number): number {
+  return (view.getUint8(at) << 16) | view.getUint16(at + 1);
+}
+
+function setUint24(view: DataView, at: number, value: number): void {
+  view.setUint8(at, (value >>> 16) & 0xff);
+  view.setUint16(at + 1, value & 0xffff);
+}

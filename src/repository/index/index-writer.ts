@@ -1,0 +1,78 @@
+/**
+ * Writing an index blob, so that it lands in an epoch no one compacts yet: the state must be young when writing begins
+ * and still valid when it ends, and the epoch must not have advanced twice meanwhile.
+ *
+ * Source: docs/format/epochs.md; kopia internal/epoch/epoch_manager.go WriteIndex.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import type { ContentTable } from "../../kernel/content-table.ts";
+import type { BlobId, BlobStore } from "../blob/blob-store.ts";
+import type { EpochParameters } from "../format/repository-format.ts";
+import type { CommittedIndex } from "./committed-index.ts";
+import type { EncryptedBlobs } from "./encrypted-blob.ts";
+import { uncompactedPrefix } from "./epochs.ts";
+import { encodeIndex } from "./index-codec.ts";
+import { IndexError } from "./index-error.ts";
+import { legacyIndexPrefix } from "./legacy-index-blobs.ts";
+
+/** Writing begins only with this part of the state's life left. */
+const leftAtStart = 0.75;
+const attemptsMax = 5;
+
+export interface IndexWriterOptions {
+  readonly store: BlobStore;
+  readonly blobs: EncryptedBlobs;
+  readonly index: CommittedIndex;
+  readonly epochs: EpochParameters;
+  readonly indexVersion: 1 | 2;
+  readonly clock: Clock;
+}
+
+/**
+ * Makes the entries durable and visible, here too. `table` is not empty; `session` names the writer.
+ * Errors: BlobError, INDEX_WRITE_EXPIRED: nothing is visible then, and it may be tried again.
+ */
+export async function writeIndex(
+  table: ContentTable,
+  session: string,
+  options: IndexWriterOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { blobs, index, epochs, indexVersion } = options;
+  const body = encodeIndex(table, indexVersion);
+  const id = epochs.enabled
+    ? await putIntoEpoch((epoch) => blobs.seal(uncompactedPrefix(epoch), `${session}-c1`, body), options, signal)
+    : await putBlob(options.store, blobs.seal(legacyIndexPrefix, session, body), signal);
+  index.add(id, table);
+}
+
+interface SealedBlob {
+  readonly id: BlobId;
+  readonly sealed: Uint8Array;
+}
+
+async function putIntoEpoch(
+  sealFor: (epoch: number) => SealedBlob,
+  { store, index, epochs, clock }: IndexWriterOptions,
+  signal: AbortSignal,
+): Promise<BlobId> {
+  const lifeMs = epochs.refreshFrequencyMs;
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    if (clock.nowMs() + leftAtStart * lifeMs > index.listedMs + lifeMs) await index.refresh(signal);
+    const epoch = index.writeEpoch;
+    const id = await putBlob(store, sealFor(epoch), signal);
+    const isLate = clock.nowMs() >= index.listedMs + lifeMs;
+    await index.refresh(signal, id);
+    if (!isLate && index.writeEpoch < epoch + 2) return id;
+    await store.delete(id, { signal });
+  }
+  throw new IndexError("INDEX_WRITE_EXPIRED", "writing an index blob took longer than its epoch allows", {
+    hint: "the object store is very slow, or this machine was suspended; the data is stored, run the backup again",
+  });
+}
+
+async function putBlob(store: BlobStore, { id, sealed }: SealedBlob, signal: AbortSignal): Promise<BlobId> {
+  await store.put(id, [sealed], { signal });
+  return id;
+}

@@ -1,0 +1,182 @@
+/**
+ * A kopia repository, open: objects and manifests to read, and writers to add to it.
+ *
+ * It takes no lock, runs no maintenance and can share a repository with any number of kopia clients: what others may
+ * do meanwhile is in docs/format/concurrency.md.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { type RandomSource, systemRandom } from "../base/random.ts";
+import { typescriptKernel } from "../kernel/typescript/kernel.ts";
+import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
+import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
+import { ContentReader } from "./content/content-reader.ts";
+import { ContentWriter } from "./content/content-writer.ts";
+import type { ClientIdentity } from "./content/session.ts";
+import { kernelFormatOf } from "./format/kernel-format.ts";
+import { createFormat, type OpenedFormat, openFormat, type RepositoryFormat, refreshFormat } from "./format/repository-format.ts";
+import { CommittedIndex } from "./index/committed-index.ts";
+import { EncryptedBlobs } from "./index/encrypted-blob.ts";
+import { loadManifests, type Manifests } from "./manifest/manifests.ts";
+import { ObjectReader } from "./object/object-reader.ts";
+import { RepositoryWriter } from "./repository-writer.ts";
+import { toBase64, toUtf8 } from "../base/bytes.ts";
+
+/** A view of the format or the index that is older is renewed before anything is written (contract of section 11). */
+const viewAgeMaxMs = 15 * 60_000;
+const sealOverheadBytes = 28;
+
+/** How Velero's clients name themselves; who owns maintenance in its repositories. */
+export const veleroIdentity: ClientIdentity = { userName: "default", hostName: "default" };
+
+export interface OpenOptions {
+  readonly store: BlobStore;
+  readonly password: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly random?: RandomSource;
+  readonly kernel?: Kernel;
+  readonly identity?: ClientIdentity;
+  /** Hears of features that the repository asks for and that may be passed over. */
+  readonly warn?: (message: string) => void;
+}
+
+/** Errors: FormatError, IndexError, BlobError. Closes the store when it is disposed, or at once when opening fails. */
+export async function openRepository(options: OpenOptions): Promise<Repository> {
+  const { store, password, clock, signal, warn } = options;
+  try {
+    const opened = await openFormat(store, password, { signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
+    const repository = new Repository(options, opened);
+    await repository.refresh(signal);
+    return repository;
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Makes a repository such as Velero makes, and opens it: maintenance belongs to `default@default`, and Velero 1.18 finds
+ * its own mark. Errors: REPOSITORY_EXISTS, BlobError.
+ */
+export async function createRepository(options: OpenOptions): Promise<Repository> {
+  const { store, password, signal, random = systemRandom } = options;
+  try {
+    await createFormat(store, password, { signal, random });
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+  const repository = await openRepository(options);
+  try {
+    await using writer = repository.createWriter();
+    writer.putManifest({ type: "maintenance" }, toUtf8(maintenanceParameters));
+    await writer.flush(signal);
+    const mark = JSON.stringify({ uniqueID: toBase64(repository.format.uniqueId) });
+    await store.put(parseBlobId("udmrepo.Repository"), [toUtf8(mark)], { signal });
+    return repository;
+  } catch (error) {
+    await repository[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** kopia's defaults. Without this manifest kopia's own `snapshot create` would make itself the owner. */
+const maintenanceParameters =
+  `{"owner":"${veleroIdentity.userName}@${veleroIdentity.hostName}",` +
+  '"quick":{"enabled":true,"interval":3600000000000},"full":{"enabled":true,"interval":86400000000000},' +
+  '"logRetention":{"maxTotalSize":1073741824,"maxCount":10000,"maxAge":2592000000000000},' +
+  '"extendObjectLocks":false,"listParallelism":0}';
+
+export class Repository implements AsyncDisposable {
+  readonly objects: ObjectReader;
+  readonly index: CommittedIndex;
+  readonly #store: BlobStore;
+  readonly #contents: ContentReader;
+  readonly #blobs: EncryptedBlobs;
+  readonly #kernel: Kernel;
+  readonly #kernelFormat: KernelFormat;
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+  readonly #identity: ClientIdentity;
+  readonly #warn: ((message: string) => void) | undefined;
+  #opened: OpenedFormat;
+  #formatReadMs: number;
+
+  constructor(options: OpenOptions, opened: OpenedFormat) {
+    const { store, clock, kernel = typescriptKernel, random = systemRandom, identity = veleroIdentity } = options;
+    this.#store = store;
+    this.#clock = clock;
+    this.#kernel = kernel;
+    this.#random = random;
+    this.#identity = identity;
+    this.#warn = options.warn;
+    this.#opened = opened;
+    this.#formatReadMs = clock.nowMs();
+    this.#kernelFormat = kernelFormatOf(opened.format);
+    this.#blobs = new EncryptedBlobs(store, kernel, this.#kernelFormat, random);
+    this.index = new CommittedIndex({
+      store,
+      blobs: this.#blobs,
+      epochs: opened.format.epochs,
+      keyBytes: 1 + kernel.hash(this.#kernelFormat, new Uint8Array(0)).byteLength,
+      sealOverheadBytes,
+      clock,
+    });
+    this.#contents = new ContentReader({ store, index: this.index, kernel, format: this.#kernelFormat });
+    this.objects = new ObjectReader(this.#contents, kernel);
+  }
+
+  get displayName(): string {
+    return this.#store.displayName;
+  }
+
+  get format(): RepositoryFormat {
+    return this.#opened.format;
+  }
+
+  get contents(): ContentReader {
+    return this.#contents;
+  }
+
+  /** Everything that is durable now becomes visible here. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.index.refresh(signal);
+  }
+
+  async loadManifests(signal: AbortSignal): Promise<Manifests> {
+    return await loadManifests(this.index, this.#contents, signal);
+  }
+
+  /** A writer with packs and a session of its own; several may be open at once. */
+  createWriter(): RepositoryWriter {
+    const contents = new ContentWriter({
+      store: this.#store,
+      blobs: this.#blobs,
+      index: this.index,
+      kernel: this.#kernel,
+      format: this.#kernelFormat,
+      indexVersion: this.format.indexVersion,
+      epochs: this.format.epochs,
+      identity: this.#identity,
+      clock: this.#clock,
+      random: this.#random,
+      assertWritable: (signal) => this.#assertWritable(signal),
+    });
+    return new RepositoryWriter(contents, this.#clock, this.#random);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  /** Renews old views, so that an upgrade lock is honoured and no content is relied on that maintenance took away. */
+  async #assertWritable(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#formatReadMs >= viewAgeMaxMs) {
+      this.#opened = await refreshFormat(this.#store, this.#opened, { signal, nowMs, ...(this.#warn && { warn: this.#warn }) });
+      this.#formatReadMs = nowMs;
+    }
+    if (nowMs - this.index.listedMs >= viewAgeMaxMs) await this.index.refresh(signal);
+  }
+}
