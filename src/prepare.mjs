@@ -1,27 +1,41 @@
-// Makes a fresh clone ready: installs the packages that package-lock.json names. Runs on any Node from 20 on, before
-// every npm script; when nothing is to be done it costs a file read.
+// Makes a fresh clone ready: installs the packages that package-lock.json names, and builds dist/ where a source is newer.
+// Runs on any Node from 20 on, before every npm script; when nothing is to be done it takes some milliseconds.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isBuilt } from "./built.mjs";
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
 const stamp = join(root, "node_modules", ".prepared");
-const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+const wanted = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex");
 
 if (read(stamp) !== wanted) {
-  process.stderr.write("fsb: installing packages (npm ci) ...\n");
+  process.stderr.write("fsb: installing packages ...\n");
   const npm = process.env.npm_execpath;
   const [command, first] = npm === undefined ? ["npm", []] : [process.execPath, [npm]];
-  const done = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // Not `npm ci`: it fails where a mirror of the registry lacks packages for platforms that are not this one.
+  const install = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const done = spawnSync(command, [...first, ...install], {
     cwd: root,
     stdio: ["ignore", 2, 2],
   });
   if (done.status !== 0) {
-    process.stderr.write("fsb: npm ci failed; see above\n");
+    process.stderr.write("fsb: npm install failed; see above\n");
     process.exit(1);
   }
   writeFileSync(stamp, wanted);
+}
+
+if (!isBuilt(root)) {
+  process.stderr.write("fsb: building dist ...\n");
+  const node = join(root, "node_modules", ".bin", "node");
+  const build = [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", join(root, "tsconfig.build.json")];
+  const done = spawnSync(node, build, { cwd: root, stdio: ["ignore", 2, 2] });
+  // The sources run as they are, so work can go on; `npm run verify` does not pass over it.
+  if (done.status !== 0) process.stderr.write("fsb: the build failed, see above; the sources are used as they are\n");
 }
 
 /** @param {string} path */
