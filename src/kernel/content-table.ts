@@ -323,7 +323,8 @@ function sortRecords(table: ContentTable): ContentTable {
   let out = 0;
   let last = -1;
   for (const record of order) {
-    const repeats = last >= 0 && heads[last] === heads[record] && compareBytes(table.key(last), table.key(record)) === 0;
+    const repeats =
+      last >= 0 && heads[last] === heads[record] && compareBytes(table.key(last), table.key(record)) === 0;
     if (repeats && !beats(table, record, table, last)) continue;
     if (repeats) out -= recordBytes;
     sorted.set(bytes.subarray(record * recordBytes, (record + 1) * recordBytes), out);

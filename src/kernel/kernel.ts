@@ -88,6 +88,12 @@ export type StoreEvent =
   /** It was read while it changed: chunks reported so far are void, they come again. */
   | { readonly kind: "restarted"; readonly file: number };
 
+export interface StoredChunk {
+  readonly chunk: Chunk;
+  /** That the chunk filled, if it did. */
+  readonly pack: FullPack | undefined;
+}
+
 export interface BytesToStore {
   /** One letter `g` to `z` or empty. */
   readonly prefix: string;
@@ -121,8 +127,13 @@ export interface Packer {
     files: readonly FileToStore[],
     signal: AbortSignal,
   ): AsyncIterable<readonly StoreEvent[]>;
-  /** Splits and stores byte strings; chunks in the items' order. */
-  storeBytes(items: readonly BytesToStore[]): { readonly chunks: readonly Chunk[][]; readonly packs: readonly FullPack[] };
+  /** Splits and stores byte strings; chunks in the items' order. For many small ones. */
+  storeBytes(items: readonly BytesToStore[]): {
+    readonly chunks: readonly Chunk[][];
+    readonly packs: readonly FullPack[];
+  };
+  /** Splits and stores one long byte string that comes in pieces, chunk by chunk as they are pulled. */
+  storePieces(prefix: string, pieces: Iterable<Uint8Array>): Iterable<StoredChunk>;
   /** Ends the open packs, full or not. */
   finishPacks(): readonly FullPack[];
   /** New committed tables; what this packer packed before is in them, and is forgotten. */

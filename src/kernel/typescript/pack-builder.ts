@@ -9,6 +9,8 @@ import { type ContentForm, ContentTableBuilder } from "../content-table.ts";
 import type { FullPack, KernelFormat } from "../kernel.ts";
 import { sealInto, sealOverheadBytes } from "./sealing.ts";
 
+/** A pack may exceed its size by its last content, at most 8 MiB, and by header and preamble. */
+const roomBeyondFull = (8 << 20) + (72 << 10);
 const preambleBytes = 32;
 const nonceBytes = 12;
 const ivBytes = 16;
@@ -27,7 +29,8 @@ export class PackBuilder {
     this.#kind = kind;
     this.#random = random;
     this.#form = { compressionId: 0, formatVersion: format.formatVersion, encryptionKeyId: 0 };
-    this.#bytes = new Uint8Array(64 << 10);
+    // Room for a full pack from the start: what is not written is not resident, and nothing is copied to grow.
+    this.#bytes = new Uint8Array(format.packBytesMax + roomBeyondFull);
     this.#append(format.packHeader);
     this.#append(random(preambleBytes));
   }
@@ -69,12 +72,11 @@ export class PackBuilder {
     this.#length += bytes.byteLength;
   }
 
-  /** Grows by doubling up to the size of a full pack, beyond that only by what is needed. */
+  /** Only a content beyond what a splitter makes does not fit. */
   #reserve(count: number): void {
     const needed = this.#length + count;
     if (needed <= this.#bytes.byteLength) return;
-    const doubled = Math.min(this.#bytes.byteLength * 2, this.#format.packBytesMax + (1 << 20));
-    const larger = new Uint8Array(Math.max(needed, doubled));
+    const larger = new Uint8Array(needed);
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
   }

@@ -1,8 +1,9 @@
 /** The reference packer: reads, splits, hashes, looks up, seals, packs. See kernel.ts for the contract. */
 
-import { close, constants, fstat, open, read } from "node:fs";
 import type { BigIntStats } from "node:fs";
+import { close, constants, fstat, open, read } from "node:fs";
 import { promisify } from "node:util";
+import { concatBytes, emptyBytes } from "../../base/bytes.ts";
 import { errnoOf } from "../../base/errors.ts";
 import { type ContentTable, findInTables } from "../content-table.ts";
 import type {
@@ -13,6 +14,7 @@ import type {
   Packer,
   PackerCounters,
   PackerOptions,
+  StoredChunk,
   StoreEvent,
 } from "../kernel.ts";
 import { contentHash } from "./blake2b.ts";
@@ -73,19 +75,34 @@ export class TypeScriptPacker implements Packer {
 
   storeBytes(items: readonly BytesToStore[]): { chunks: Chunk[][]; packs: FullPack[] } {
     const packs: FullPack[] = [];
-    const chunks = items.map(({ prefix, bytes }) => {
-      const ofItem: Chunk[] = [];
-      let rest = bytes;
-      do {
-        const length = findCut(rest, dynamic4M) ?? rest.byteLength;
-        const stored = this.#store(prefix, rest.subarray(0, length));
-        ofItem.push(stored.chunk);
-        if (stored.pack !== undefined) packs.push(stored.pack);
-        rest = rest.subarray(length);
-      } while (rest.byteLength > 0);
-      return ofItem;
-    });
+    const chunks = items.map(({ prefix, bytes }) =>
+      [...this.storePieces(prefix, [bytes])].map(({ chunk, pack }) => {
+        if (pack !== undefined) packs.push(pack);
+        return chunk;
+      }),
+    );
     return { chunks, packs };
+  }
+
+  *storePieces(prefix: string, pieces: Iterable<Uint8Array>): Generator<StoredChunk, void, undefined> {
+    let rest: Uint8Array = emptyBytes;
+    let stored = 0;
+    for (const piece of pieces) {
+      rest = rest.byteLength === 0 ? piece : concatBytes([rest, piece]);
+      // Below the largest chunk a cut may yet come with the next piece.
+      while (rest.byteLength >= dynamic4M.maximum) {
+        const length = findCut(rest, dynamic4M) as number;
+        yield this.#store(prefix, rest.subarray(0, length));
+        stored++;
+        rest = rest.subarray(length);
+      }
+    }
+    while (rest.byteLength > 0 || stored === 0) {
+      const length = findCut(rest, dynamic4M) ?? rest.byteLength;
+      yield this.#store(prefix, rest.subarray(0, length));
+      stored++;
+      rest = rest.subarray(length);
+    }
   }
 
   finishPacks(): FullPack[] {
@@ -117,16 +134,24 @@ export class TypeScriptPacker implements Packer {
     while (started < Math.min(readAheadFiles, files.length)) startNext();
     try {
       for (let file = 0; file < files.length; file++) {
-        const whole = await (ahead.shift() as Promise<WholeFile>);
+        const whole = await (ahead[0] as Promise<WholeFile>);
+        signal.throwIfAborted(); // It is still among those that are closed below.
+        ahead.shift();
         startNext();
-        signal.throwIfAborted();
         if (whole.kind === "failed") yield { ...whole, file };
         else if (whole.kind === "large") yield* this.#storeLarge(whole.fd, file, signal);
         else {
           const { chunks, packs } = this.storeBytes([{ prefix: "", bytes: whole.bytes }]);
           for (const pack of packs) yield { kind: "pack", pack };
           const { changed, mtimeNs } = whole;
-          yield { kind: "file", file, chunks: chunks[0] as Chunk[], bytesRead: whole.bytes.byteLength, changed, mtimeNs };
+          yield {
+            kind: "file",
+            file,
+            chunks: chunks[0] as Chunk[],
+            bytesRead: whole.bytes.byteLength,
+            changed,
+            mtimeNs,
+          };
         }
       }
     } finally {
@@ -178,7 +203,7 @@ export class TypeScriptPacker implements Packer {
     }
   }
 
-  #store(prefix: string, plain: Uint8Array): { readonly chunk: Chunk; readonly pack: FullPack | undefined } {
+  #store(prefix: string, plain: Uint8Array): StoredChunk {
     const hash = contentHash(this.#options.format, plain);
     const chunk = { hash, length: plain.byteLength };
     const key = new Uint8Array(1 + hash.byteLength);
@@ -195,7 +220,8 @@ export class TypeScriptPacker implements Packer {
     const previous = found === undefined ? -1 : found.table.timestampSeconds(found.record);
     const kind = prefix === "" ? "p" : "q";
     const { format, random, nowSeconds } = this.#options;
-    const pack = (this.#open[kind] ??= new PackBuilder(format, kind, random));
+    const pack = this.#open[kind] ?? new PackBuilder(format, kind, random);
+    this.#open[kind] = pack;
     this.#counters.newContents++;
     this.#counters.newBytes += plain.byteLength;
     this.#counters.sealedBytes += pack.add(key, plain, Math.max(nowSeconds(), previous + 1));

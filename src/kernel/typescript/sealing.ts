@@ -42,7 +42,9 @@ export function unseal(secret: Uint8Array, sealed: Uint8Array, iv: Uint8Array): 
   try {
     decipher.final();
   } catch (cause) {
-    throw new KernelError("KERNEL_SEAL_BROKEN", "sealed bytes are damaged, or were sealed under another key", { cause });
+    throw new KernelError("KERNEL_SEAL_BROKEN", "sealed bytes are damaged, or were sealed under another key", {
+      cause,
+    });
   }
   return plain;
 }
