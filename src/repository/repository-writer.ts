@@ -4,7 +4,12 @@ import type { Clock } from "../base/clock.ts";
 import type { RandomSource } from "../base/random.ts";
 import type { BytesToStore, Chunk, FileToStore, PackerCounters } from "../kernel/kernel.ts";
 import type { ContentWriter, FileEvent } from "./content/content-writer.ts";
-import { encodeManifests, type ManifestEntry, type ManifestId, type ManifestLabels } from "./manifest/manifest-codec.ts";
+import {
+  encodeManifests,
+  type ManifestEntry,
+  type ManifestId,
+  type ManifestLabels,
+} from "./manifest/manifest-codec.ts";
 import { newManifestId } from "./manifest/manifests.ts";
 import type { ObjectId } from "./object/object-id.ts";
 import { objectOfChunks, writeObjects } from "./object/object-writer.ts";
@@ -42,10 +47,17 @@ export class RepositoryWriter implements AsyncDisposable {
     return this.#contents.storeFiles(folderFd, files, signal);
   }
 
+  /** One object that may be long, such as a folder of many entries. */
+  async writeObject(prefix: string, pieces: Iterable<Uint8Array>, signal: AbortSignal): Promise<ObjectId> {
+    const chunks = await this.#contents.storePieces(prefix, pieces, signal);
+    return await objectOfChunks(this.#contents, prefix, chunks, signal);
+  }
+
   async objectOfChunks(chunks: readonly Chunk[], signal: AbortSignal): Promise<ObjectId> {
     return await objectOfChunks(this.#contents, "", chunks, signal);
   }
 
+  /** Many short ones. */
   async writeObjects(items: readonly BytesToStore[], signal: AbortSignal): Promise<ObjectId[]> {
     return await writeObjects(this.#contents, items, signal);
   }
@@ -65,7 +77,10 @@ export class RepositoryWriter implements AsyncDisposable {
   /** Manifests and all they refer to become visible at once, by one index blob. */
   async flush(signal: AbortSignal): Promise<void> {
     if (this.#pendingManifests.length > 0) {
-      await this.#contents.storeBytes([{ prefix: manifestPrefix, bytes: encodeManifests(this.#pendingManifests) }], signal);
+      await this.#contents.storeBytes(
+        [{ prefix: manifestPrefix, bytes: encodeManifests(this.#pendingManifests) }],
+        signal,
+      );
     }
     await this.#contents.flush(signal);
     this.#pendingManifests = [];

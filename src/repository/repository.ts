@@ -5,25 +5,34 @@
  * do meanwhile is in docs/format/concurrency.md.
  */
 
+import { toBase64, toUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
-import { typescriptKernel } from "../kernel/typescript/kernel.ts";
 import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
+import { typescriptKernel } from "../kernel/typescript/kernel.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
 import type { ClientIdentity } from "./content/session.ts";
 import { kernelFormatOf } from "./format/kernel-format.ts";
-import { createFormat, type OpenedFormat, openFormat, type RepositoryFormat, refreshFormat } from "./format/repository-format.ts";
+import {
+  createFormat,
+  type OpenedFormat,
+  openFormat,
+  type RepositoryFormat,
+  refreshFormat,
+} from "./format/repository-format.ts";
 import { CommittedIndex } from "./index/committed-index.ts";
 import { EncryptedBlobs } from "./index/encrypted-blob.ts";
 import { loadManifests, type Manifests } from "./manifest/manifests.ts";
 import { ObjectReader } from "./object/object-reader.ts";
 import { RepositoryWriter } from "./repository-writer.ts";
-import { toBase64, toUtf8 } from "../base/bytes.ts";
 
-/** A view of the format or the index that is older is renewed before anything is written (contract of section 11). */
-const viewAgeMaxMs = 15 * 60_000;
+/**
+ * A view of the format or the index that is older is renewed before anything is written. Writers look every five minutes,
+ * so that none is used that is older than fifteen (docs/format/concurrency.md).
+ */
+const viewAgeMaxMs = 10 * 60_000;
 const sealOverheadBytes = 28;
 
 /** How Velero's clients name themselves; who owns maintenance in its repositories. */
@@ -174,7 +183,11 @@ export class Repository implements AsyncDisposable {
   async #assertWritable(signal: AbortSignal): Promise<void> {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#formatReadMs >= viewAgeMaxMs) {
-      this.#opened = await refreshFormat(this.#store, this.#opened, { signal, nowMs, ...(this.#warn && { warn: this.#warn }) });
+      this.#opened = await refreshFormat(this.#store, this.#opened, {
+        signal,
+        nowMs,
+        ...(this.#warn && { warn: this.#warn }),
+      });
       this.#formatReadMs = nowMs;
     }
     if (nowMs - this.index.listedMs >= viewAgeMaxMs) await this.index.refresh(signal);

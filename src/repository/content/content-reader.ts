@@ -19,6 +19,8 @@ const gapBytesMax = 64 << 10;
 /** 3 ranges × 12 MiB (one may exceed 8 MiB by a content) ≈ 36 MiB resident. */
 const rangeBytesMax = 8 << 20;
 const rangesInFlight = 3;
+/** Of one range; enough to keep the four threads busy that do file system calls. */
+const usesInFlight = 8;
 
 /** Gets the position of a content among those asked for, and its plain bytes. */
 export type UseContent = (position: number, bytes: Uint8Array) => Promise<void>;
@@ -53,13 +55,9 @@ export class ContentReader {
 
   /**
    * Reads many, in the order that suits the packs; `use` gets the position in `ids` and the bytes, and is awaited. A
-   * content that is asked for twice is used twice. Uses for different packs may overlap. Memory: the ranges in flight.
+   * content that is asked for twice is used twice. Uses may overlap. Memory: the ranges in flight.
    */
-  async readEach(
-    ids: readonly ContentId[],
-    signal: AbortSignal,
-    use: UseContent,
-  ): Promise<void> {
+  async readEach(ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
     const ranges = rangesOf(ids.map((id, position) => ({ position, record: this.#locate(id) })));
     await mapBounded(ranges, rangesInFlight, signal, (range) => this.#readRange(range, ids, signal, use));
   }
@@ -71,7 +69,7 @@ export class ContentReader {
       return;
     }
     const opened = this.#open(fetched, range);
-    for (const [i, { position }] of range.items.entries()) await use(position, opened[i] as Uint8Array);
+    await mapBounded(range.items, usesInFlight, signal, ({ position }, i) => use(position, opened[i] as Uint8Array));
   }
 
   /** Maintenance elsewhere may have moved the contents into another pack and removed this one. */
@@ -114,7 +112,7 @@ export class ContentReader {
       );
     } catch (cause) {
       if (!(cause instanceof KernelError)) throw cause;
-      const id = contentIdOfKey((range.items[Number(cause.detail["item"])] as LocatedContent).record.key);
+      const id = contentIdOfKey((range.items[Number(cause.detail.item)] as LocatedContent).record.key);
       if (cause.code === "KERNEL_COMPRESSION_UNSUPPORTED") {
         throw new ContentError("CONTENT_UNSUPPORTED", `content ${id} cannot be read by this version`, { cause });
       }

@@ -69,6 +69,7 @@ export class ContentWriter implements AsyncDisposable {
   #session: SessionId | undefined;
   #marker: BlobId | undefined;
   #pending: ContentTable[] = [];
+  #pendingEntries = 0;
   #flushedMs: number;
   #storedBytes = 0;
 
@@ -106,24 +107,40 @@ export class ContentWriter implements AsyncDisposable {
     }
   }
 
-  /** Chunks of each item, in the items' order. */
+  /** Chunks of each item, in the items' order. Flushes afterwards when it is due. */
   async storeBytes(items: readonly BytesToStore[], signal: AbortSignal): Promise<readonly Chunk[][]> {
     const { chunks, packs } = this.#packer.storeBytes(items);
     for (const pack of packs) await this.#take(pack, signal);
+    if (this.#isFlushDue) await this.flush(signal);
     return chunks;
   }
 
-  /** Everything stored so far becomes durable and visible. */
+  /** Chunks of one long byte string that comes in pieces. Flushes afterwards when it is due. */
+  async storePieces(prefix: string, pieces: Iterable<Uint8Array>, signal: AbortSignal): Promise<readonly Chunk[]> {
+    const chunks: Chunk[] = [];
+    for (const { chunk, pack } of this.#packer.storePieces(prefix, pieces)) {
+      chunks.push(chunk);
+      if (pack !== undefined) await this.#take(pack, signal);
+    }
+    if (this.#isFlushDue) await this.flush(signal);
+    return chunks;
+  }
+
+  /**
+   * Everything stored so far becomes durable and visible. Also where nothing was new, an old view of the index is renewed:
+   * a content that was deleted elsewhere meanwhile must not pass for known.
+   */
   async flush(signal: AbortSignal): Promise<void> {
     for (const pack of this.#packer.finishPacks()) await this.#take(pack, signal);
     await this.#puts.drain();
     const pending = mergeAll(this.#pending);
+    await this.#options.assertWritable(signal);
     if (pending !== undefined) {
-      await this.#options.assertWritable(signal);
       const { store, blobs, index, epochs, indexVersion, clock } = this.#options;
       const session = this.#session as SessionId;
       await writeIndex(pending, session, { store, blobs, index, epochs, indexVersion, clock }, signal);
       this.#pending = [];
+      this.#pendingEntries = 0;
     }
     await this.#endSession(signal);
     this.#packer.replaceKnown(this.#options.index.tables);
@@ -136,8 +153,8 @@ export class ContentWriter implements AsyncDisposable {
   }
 
   get #isFlushDue(): boolean {
-    const entries = this.#pending.reduce((sum, table) => sum + table.count, 0);
-    return this.#options.clock.nowMs() - this.#flushedMs >= flushIntervalMs || entries >= pendingEntriesMax;
+    const isOld = this.#options.clock.nowMs() - this.#flushedMs >= flushIntervalMs;
+    return isOld || this.#pendingEntries >= pendingEntriesMax;
   }
 
   /** Waits for room, then puts the pack while the caller goes on. */
@@ -149,6 +166,7 @@ export class ContentWriter implements AsyncDisposable {
     const tail = packTail(pack.bytes.byteLength, contents, { kernel, format, indexVersion, random });
     await this.#puts.start(() => this.#putPack(packId, [pack.bytes, tail], signal));
     this.#pending.push(contents);
+    this.#pendingEntries += contents.count;
   }
 
   async #putPack(packId: BlobId, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
@@ -156,7 +174,10 @@ export class ContentWriter implements AsyncDisposable {
       await this.#options.store.put(packId, parts, { signal });
     } catch (cause) {
       if (isAbort(cause)) throw cause;
-      throw new ContentError("CONTENT_WRITE_FAILED", `could not write pack ${packId}`, { cause, detail: { blob: packId } });
+      throw new ContentError("CONTENT_WRITE_FAILED", `could not write pack ${packId}`, {
+        cause,
+        detail: { blob: packId },
+      });
     }
     for (const part of parts) this.#storedBytes += part.byteLength;
   }

@@ -23,7 +23,10 @@ export function kernelFormatOf(format: RepositoryFormat): KernelFormat {
  * Source: docs/format/packs.md; kopia repo/format/format_blob.go.
  */
 export function recoverableCopy(formatBlob: Uint8Array): Uint8Array {
-  const checked = concatBytes([formatBlob, createHmac("sha256", toUtf8("kopia-repository")).update(formatBlob).digest()]);
+  const checked = concatBytes([
+    formatBlob,
+    createHmac("sha256", toUtf8("kopia-repository")).update(formatBlob).digest(),
+  ]);
   const length = Buffer.alloc(2);
   length.writeUInt16LE(checked.byteLength);
   return concatBytes([length, checked, length]);

@@ -27,9 +27,16 @@ const scryptKey = promisify(
 const pbkdf2Key = promisify(pbkdf2);
 
 /** The key that opens a repository's format secrets. Takes a tenth of a second or so: that is its purpose. */
-export async function deriveFormatKey(keyAlgorithm: string, password: string, uniqueId: Uint8Array): Promise<Uint8Array> {
+export async function deriveFormatKey(
+  keyAlgorithm: string,
+  password: string,
+  uniqueId: Uint8Array,
+): Promise<Uint8Array> {
   if (uniqueId.byteLength < saltBytesMin) {
-    throw new FormatError("REPOSITORY_FORMAT_INVALID", `the repository's unique id has only ${uniqueId.byteLength} bytes`);
+    throw new FormatError(
+      "REPOSITORY_FORMAT_INVALID",
+      `the repository's unique id has only ${uniqueId.byteLength} bytes`,
+    );
   }
   const secret = toUtf8(password);
   switch (keyAlgorithm) {
@@ -55,7 +62,12 @@ export function deriveContentSecret(masterKey: Uint8Array): Uint8Array {
 }
 
 /** nonce ‖ AES-256-GCM ‖ tag of the format's JSON, as in `encryptedBlockFormat` and `kopia.blobcfg`. */
-export function sealSecrets(formatKey: Uint8Array, uniqueId: Uint8Array, json: Uint8Array, random: RandomSource): Uint8Array {
+export function sealSecrets(
+  formatKey: Uint8Array,
+  uniqueId: Uint8Array,
+  json: Uint8Array,
+  random: RandomSource,
+): Uint8Array {
   const nonce = random(nonceBytes);
   const cipher = createCipheriv("aes-256-gcm", deriveKey(formatKey, uniqueId, "AES"), nonce);
   cipher.setAAD(deriveKey(formatKey, uniqueId, "CHECKSUM"));

@@ -68,12 +68,15 @@ export async function openFormat(
 /** Reads the format again: finds an upgrade lock, new epoch parameters, or that the password was changed meanwhile. */
 export async function refreshFormat(
   store: BlobStore,
-  opened: OpenedFormat,
+  opened: Pick<OpenedFormat, "formatKey">,
   options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
 ): Promise<OpenedFormat> {
   const formatBlob = await readFormatBlob(store, options.signal);
   const outer = parseOuter(formatBlob);
-  return { format: await openWithKey(store, formatBlob, outer, opened.formatKey, options), formatKey: opened.formatKey };
+  return {
+    format: await openWithKey(store, formatBlob, outer, opened.formatKey, options),
+    formatKey: opened.formatKey,
+  };
 }
 
 /**
@@ -170,14 +173,18 @@ async function openWithKey(
 ): Promise<RepositoryFormat> {
   const plain = openSecrets(formatKey, outer.uniqueId, outer.sealedFormat);
   if (plain === undefined) {
-    throw new FormatError("REPOSITORY_PASSWORD_WRONG", `the password does not open the repository at ${store.displayName}`, {
-      hint: "check FSB_PASSWORD or --password-file; under Velero, Secret velero-repo-credentials",
-    });
+    throw new FormatError(
+      "REPOSITORY_PASSWORD_WRONG",
+      `the password does not open the repository at ${store.displayName}`,
+      {
+        hint: "check FSB_PASSWORD or --password-file; under Velero, Secret velero-repo-credentials",
+      },
+    );
   }
   const wrapper = parseObject(plain, "the format in kopia.repository");
-  const json = asObject(wrapper["format"], "the format in kopia.repository");
-  assertFeaturesUnderstood(json["requiredFeatures"], options.warn);
-  assertNotUpgrading(json["upgradeLock"] as UpgradeLock | undefined, options.nowMs);
+  const json = asObject(wrapper.format, "the format in kopia.repository");
+  assertFeaturesUnderstood(json.requiredFeatures, options.warn);
+  assertNotUpgrading(json.upgradeLock as UpgradeLock | undefined, options.nowMs);
   await assertBlobConfigOpens(store, outer.uniqueId, formatKey, options.signal);
   return parseInner(json, outer.uniqueId, formatBlob);
 }
@@ -199,7 +206,7 @@ function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Arr
   if (packBytesMax < 10 << 20 || packBytesMax > 120 << 20) {
     throw new FormatError("REPOSITORY_FORMAT_INVALID", `a maximum pack size of ${packBytesMax} bytes is out of range`);
   }
-  const hashSecret = json["secret"] === undefined ? new Uint8Array(0) : bytesField(json, "secret");
+  const hashSecret = json.secret === undefined ? new Uint8Array(0) : bytesField(json, "secret");
   if (hashSecret.byteLength > 64) throw invalid("secret", "is longer than BLAKE2b's key");
   return {
     uniqueId,
@@ -211,8 +218,8 @@ function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Arr
     masterKey: bytesField(json, "masterKey"),
     packBytesMax,
     indexVersion,
-    epochs: parseEpochParameters(json["epochParameters"]),
-    enablePasswordChange: json["enablePasswordChange"] === true,
+    epochs: parseEpochParameters(json.epochParameters),
+    enablePasswordChange: json.enablePasswordChange === true,
     formatBlob,
   };
 }
@@ -220,7 +227,7 @@ function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Arr
 function parseEpochParameters(value: unknown): EpochParameters {
   if (value === undefined) return { enabled: false, refreshFrequencyMs: 0 };
   const json = asObject(value, "epochParameters");
-  const enabled = json["Enabled"] === true;
+  const enabled = json.Enabled === true;
   const refreshFrequencyMs = numberField(json, "EpochRefreshFrequency", 0) / nsPerMs;
   if (enabled && !(refreshFrequencyMs >= 1)) throw invalid("EpochRefreshFrequency", "is not a positive duration");
   return { enabled, refreshFrequencyMs };
@@ -287,8 +294,12 @@ function invalid(key: string, problem: string): FormatError {
 }
 
 function unsupported(what: string, name: string): FormatError {
-  return new FormatError("REPOSITORY_UNSUPPORTED", `the repository's ${what} ${JSON.stringify(name)} is not supported`, {
-    detail: { what, name },
-    hint: "open it with kopia, or with a newer fsb",
-  });
+  return new FormatError(
+    "REPOSITORY_UNSUPPORTED",
+    `the repository's ${what} ${JSON.stringify(name)} is not supported`,
+    {
+      detail: { what, name },
+      hint: "open it with kopia, or with a newer fsb",
+    },
+  );
 }

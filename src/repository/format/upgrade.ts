@@ -27,13 +27,13 @@ export function assertFeaturesUnderstood(features: unknown, warn: ((message: str
     const name = String(item?.feature);
     if (understoodFeatures.has(name)) continue;
     const advice = item?.ifNotUnderstood ?? {};
-    const said = typeof advice["message"] === "string" && advice["message"] !== "" ? `: ${advice["message"]}` : "";
+    const said = typeof advice.message === "string" && advice.message !== "" ? `: ${advice.message}` : "";
     const message = `the repository requires feature ${JSON.stringify(name)}, which is not understood${said}`;
-    if (advice["warn"] === true) {
+    if (advice.warn === true) {
       warn?.(message);
       continue;
     }
-    const version = advice["upgradeToVersion"];
+    const version = advice.upgradeToVersion;
     throw new FormatError("REPOSITORY_UNSUPPORTED", message, {
       detail: { what: "feature", name },
       hint: typeof version === "string" && version !== "" ? `it asks for kopia ${version} or newer` : "use a newer fsb",

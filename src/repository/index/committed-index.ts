@@ -39,6 +39,7 @@ export interface CommittedIndexOptions {
 export class CommittedIndex {
   readonly #options: CommittedIndexOptions;
   readonly #loaded = new Set<BlobId>();
+  readonly #withheld = new Set<BlobId>();
   #tables: readonly ContentTable[] = [];
   #watermarkSeconds = 0;
   #writeEpoch = 0;
@@ -68,14 +69,23 @@ export class CommittedIndex {
     return this.#tables.reduce((sum, table) => sum + table.count, 0);
   }
 
-  /**
-   * Lists and loads what is new; calls at the same time run one after the other, each with a listing of its own.
-   * `own` is a blob that the caller wrote and will `add` itself.
-   */
-  async refresh(signal: AbortSignal, own?: BlobId): Promise<void> {
-    const refreshed = this.#lastRefresh.then(() => this.#refresh(signal, own));
+  /** Lists and loads what is new; calls at the same time run one after the other, each with a listing of its own. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    const refreshed = this.#lastRefresh.then(() => this.#refresh(signal));
     this.#lastRefresh = refreshed.catch(() => undefined); // Its own caller hears of it; the next begins anew.
     await refreshed;
+  }
+
+  /**
+   * From now until `release` no refresh loads this blob: its writer, in this process, may have to take it back, and what
+   * the tables once hold they never lose.
+   */
+  withhold(id: BlobId): void {
+    this.#withheld.add(id);
+  }
+
+  release(id: BlobId): void {
+    this.#withheld.delete(id);
   }
 
   /** An index blob that this process wrote itself. */
@@ -98,7 +108,8 @@ export class CommittedIndex {
     const heads = cursors.map((cursor) => cursor.next().value as ContentRecord | undefined);
     for (;;) {
       let least: Uint8Array | undefined;
-      for (const head of heads) if (head && (least === undefined || compareBytes(head.key, least) < 0)) least = head.key;
+      for (const head of heads)
+        if (head && (least === undefined || compareBytes(head.key, least) < 0)) least = head.key;
       if (least === undefined) return;
       const key = least;
       heads.forEach((head, i) => {
@@ -113,11 +124,11 @@ export class CommittedIndex {
     return record.deleted && record.timestampSeconds <= this.#watermarkSeconds;
   }
 
-  async #refresh(signal: AbortSignal, own: BlobId | undefined): Promise<void> {
+  async #refresh(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#loadActive(signal, own);
+        await this.#loadActive(signal);
         return;
       } catch (error) {
         if (!hasCode(error, "BLOB_NOT_FOUND")) throw error;
@@ -132,7 +143,7 @@ export class CommittedIndex {
     }
   }
 
-  async #loadActive(signal: AbortSignal, own: BlobId | undefined): Promise<void> {
+  async #loadActive(signal: AbortSignal): Promise<void> {
     const { store, blobs, epochs, clock } = this.#options;
     const listedMs = clock.nowMs();
     let active: readonly BlobId[];
@@ -146,7 +157,7 @@ export class CommittedIndex {
     } else {
       active = await activeLegacyBlobs(store, blobs, signal);
     }
-    const wanted = active.filter((id) => id !== own && !this.#loaded.has(id));
+    const wanted = active.filter((id) => !this.#withheld.has(id) && !this.#loaded.has(id));
     await mapBounded(wanted, loadsInFlight, signal, (id) => this.#load(id, signal));
     this.#listedMs = listedMs;
   }

@@ -47,25 +47,23 @@ export function epochStateOf(listing: Iterable<BlobMetadata>): EpochState {
     else if (kind === "xs") listOf(singles, epoch).push(id);
   }
 
-  const active: BlobId[] = [];
-  let start = 0;
-  for (const range of longestChain(rangesOf(ranges))) {
-    // Never true for a range of one epoch at 0, which kopia never writes.
-    if (range.last <= start) continue;
-    active.push(...range.blobs);
-    start = range.last + 1;
-  }
-  for (let epoch = start; epoch <= writeEpoch + 1; epoch++) {
+  const chain = longestChain(rangesOf(ranges));
+  const start = (chain.at(-1)?.last ?? -1) + 1;
+  const active = chain.flatMap((range) => range.blobs);
+  // Those that have blobs, not all numbers: a marker in a bucket may name any epoch.
+  for (const epoch of new Set([...singles.keys(), ...uncompacted.keys()])) {
+    if (epoch < start || epoch > writeEpoch + 1) continue;
     const single = epoch <= writeEpoch - 2 ? firstCompleteSet(singles.get(epoch) ?? []) : undefined;
     active.push(...(single ?? uncompacted.get(epoch) ?? []));
   }
   return { writeEpoch, watermarkSeconds, active };
 }
 
-/** The number between the leading letters and the first underscore. */
+/** The number between the leading letters and the first underscore; undefined beyond 2^53, where none is exact. */
 export function epochOf(id: string): number | undefined {
   const match = /^\D*(\d+)$/.exec(id.split("_", 1)[0] as string);
-  return match === null ? undefined : Number(match[1]);
+  const epoch = match === null ? Number.NaN : Number(match[1]);
+  return Number.isSafeInteger(epoch) ? epoch : undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** An index as it is stored: bytes ⇄ ContentTable. The version is each blob's own. */
 
 import { strict as assert } from "node:assert";
-import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../kernel/content-table.ts";
+import { type ContentTable, ContentTableBuilder } from "../../kernel/content-table.ts";
 import { IndexError } from "./index-error.ts";
 import { encodeIndexV1, readIndexV1 } from "./index-v1.ts";
 import { encodeIndexV2, readIndexV2 } from "./index-v2.ts";
@@ -20,7 +20,11 @@ export function encodeIndex(table: ContentTable, version: 1 | 2): Uint8Array {
 export function decodeIndex(bytes: Uint8Array, keyBytes: number, sealOverheadBytes: number): ContentTable {
   const version = bytes[0];
   const records =
-    version === 1 ? readIndexV1(bytes, sealOverheadBytes) : version === 2 ? readIndexV2(bytes) : unknownVersion(version);
+    version === 1
+      ? readIndexV1(bytes, sealOverheadBytes)
+      : version === 2
+        ? readIndexV2(bytes)
+        : unknownVersion(version);
   if (records.count > 0 && records.keyBytes !== keyBytes) {
     throw new IndexError("INDEX_INVALID", `index has keys of ${records.keyBytes} bytes, not ${keyBytes}`);
   }
@@ -29,12 +33,9 @@ export function decodeIndex(bytes: Uint8Array, keyBytes: number, sealOverheadByt
   return builder.build();
 }
 
-/** Entries of one stored index, read in place. */
-export interface StoredRecords extends Iterable<ContentRecord> {
-  readonly keyBytes: number;
-  readonly count: number;
-}
-
 function unknownVersion(version: number | undefined): never {
-  throw new IndexError("INDEX_INVALID", version === undefined ? "index is empty" : `index version ${version} is not known`);
+  throw new IndexError(
+    "INDEX_INVALID",
+    version === undefined ? "index is empty" : `index version ${version} is not known`,
+  );
 }

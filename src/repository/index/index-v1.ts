@@ -13,8 +13,8 @@
 
 import { bufferOf, toUtf8, viewOf } from "../../base/bytes.ts";
 import type { ContentRecord, ContentTable } from "../../kernel/content-table.ts";
-import type { StoredRecords } from "./index-codec.ts";
 import { IndexError } from "./index-error.ts";
+import type { StoredRecords } from "./stored-records.ts";
 
 const headerBytes = 8;
 const entryBytes = 20;

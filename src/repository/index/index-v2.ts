@@ -17,8 +17,8 @@
 
 import { bufferOf, toUtf8, viewOf } from "../../base/bytes.ts";
 import type { ContentForm, ContentRecord, ContentTable } from "../../kernel/content-table.ts";
-import type { StoredRecords } from "./index-codec.ts";
 import { IndexError } from "./index-error.ts";
+import type { StoredRecords } from "./stored-records.ts";
 
 const headerBytes = 17;
 const packBytes = 5;
@@ -40,7 +40,10 @@ export function encodeIndexV2(table: ContentTable): Uint8Array {
     const longest = Math.max(record.packedLength, record.originalLength);
     if (longest >= 2 ** 24) isLong = true;
     if (longest >= lengthEnd || record.packOffset >= offsetEnd) {
-      throw new IndexError("INDEX_INVALID", "a content of 256 MiB, or a pack of 1 GiB, does not fit into index version 2");
+      throw new IndexError(
+        "INDEX_INVALID",
+        "a content of 256 MiB, or a pack of 1 GiB, does not fit into index version 2",
+      );
     }
   }
   const entryBytes = isLong ? 19 : packNumbers.size > 65_536 ? 18 : forms.length > 1 ? 17 : entryBytesMin;
@@ -70,7 +73,8 @@ export function encodeIndexV2(table: ContentTable): Uint8Array {
     view.setUint16(entry + 14, packNumber & 0xffff);
     if (entryBytes > 16) view.setUint8(entry + 16, formNumbers.get(record.form) as number);
     if (entryBytes > 17) view.setUint8(entry + 17, packNumber >>> 16);
-    if (entryBytes > 18) view.setUint8(entry + 18, ((record.originalLength >>> 24) << 4) | (record.packedLength >>> 24));
+    if (entryBytes > 18)
+      view.setUint8(entry + 18, ((record.originalLength >>> 24) << 4) | (record.packedLength >>> 24));
     at += stride;
   }
   let nameOffset = namesAt;

@@ -41,10 +41,19 @@ export async function writeIndex(
 ): Promise<void> {
   const { blobs, index, epochs, indexVersion } = options;
   const body = encodeIndex(table, indexVersion);
-  const id = epochs.enabled
-    ? await putIntoEpoch((epoch) => blobs.seal(uncompactedPrefix(epoch), `${session}-c1`, body), options, signal)
-    : await putBlob(options.store, blobs.seal(legacyIndexPrefix, session, body), signal);
-  index.add(id, table);
+  if (!epochs.enabled) {
+    const { id, sealed } = blobs.seal(legacyIndexPrefix, session, body);
+    await options.store.put(id, [sealed], { signal });
+    index.add(id, table);
+    return;
+  }
+  const written = new Set<BlobId>();
+  try {
+    const sealFor = (epoch: number): SealedBlob => blobs.seal(uncompactedPrefix(epoch), `${session}-c1`, body);
+    index.add(await putIntoEpoch(sealFor, written, options, signal), table);
+  } finally {
+    for (const id of written) index.release(id);
+  }
 }
 
 interface SealedBlob {
@@ -52,8 +61,13 @@ interface SealedBlob {
   readonly sealed: Uint8Array;
 }
 
+/**
+ * Gives the blob that counts; `written` gets every blob that was begun, withheld from this process's own readers. A blob
+ * of an epoch that has passed goes only when the next one is there: others may have read it and rely on what it says.
+ */
 async function putIntoEpoch(
   sealFor: (epoch: number) => SealedBlob,
+  written: Set<BlobId>,
   { store, index, epochs, clock }: IndexWriterOptions,
   signal: AbortSignal,
 ): Promise<BlobId> {
@@ -61,18 +75,18 @@ async function putIntoEpoch(
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     if (clock.nowMs() + leftAtStart * lifeMs > index.listedMs + lifeMs) await index.refresh(signal);
     const epoch = index.writeEpoch;
-    const id = await putBlob(store, sealFor(epoch), signal);
-    const isLate = clock.nowMs() >= index.listedMs + lifeMs;
-    await index.refresh(signal, id);
+    const validUntilMs = index.listedMs + lifeMs;
+    const { id, sealed } = sealFor(epoch);
+    written.add(id);
+    index.withhold(id);
+    await store.put(id, [sealed], { signal });
+    const isLate = clock.nowMs() >= validUntilMs;
+    for (const other of written) if (other !== id) await store.delete(other, { signal });
+    await index.refresh(signal);
     if (!isLate && index.writeEpoch < epoch + 2) return id;
-    await store.delete(id, { signal });
   }
+  for (const id of written) await store.delete(id, { signal });
   throw new IndexError("INDEX_WRITE_EXPIRED", "writing an index blob took longer than its epoch allows", {
     hint: "the object store is very slow, or this machine was suspended; the data is stored, run the backup again",
   });
-}
-
-async function putBlob(store: BlobStore, { id, sealed }: SealedBlob, signal: AbortSignal): Promise<BlobId> {
-  await store.put(id, [sealed], { signal });
-  return id;
 }

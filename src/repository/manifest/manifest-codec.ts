@@ -7,7 +7,15 @@
 
 import { gunzipSync, gzipSync } from "node:zlib";
 import { toUtf8 } from "../../base/bytes.ts";
-import { goMap, goString, JsonError, type JsonRange, parseJsonRange, scanJsonArray, scanJsonObject } from "../../base/go-json.ts";
+import {
+  goMap,
+  goString,
+  JsonError,
+  type JsonRange,
+  parseJsonRange,
+  scanJsonArray,
+  scanJsonObject,
+} from "../../base/go-json.ts";
 import { formatGoTime, parseGoTime } from "../../base/go-time.ts";
 import { ManifestError } from "./manifest-error.ts";
 
@@ -47,7 +55,9 @@ export function* decodeManifests(content: Uint8Array): Generator<ManifestEntry, 
       for (const range of scanJsonArray(bytes, value)) yield decodeEntry(bytes, range);
     }
   } catch (cause) {
-    throw cause instanceof JsonError ? new ManifestError("MANIFEST_CORRUPT", "a manifest content is not JSON", { cause }) : cause;
+    throw cause instanceof JsonError
+      ? new ManifestError("MANIFEST_CORRUPT", "a manifest content is not JSON", { cause })
+      : cause;
   }
 }
 
@@ -78,6 +88,8 @@ function expand(content: Uint8Array): Uint8Array {
 function isLabels(value: unknown): value is ManifestLabels | null {
   return (
     value === null ||
-    (typeof value === "object" && !Array.isArray(value) && Object.values(value).every((text) => typeof text === "string"))
+    (typeof value === "object" &&
+      !Array.isArray(value) &&
+      Object.values(value).every((text) => typeof text === "string"))
   );
 }

@@ -7,8 +7,8 @@
 
 import { toHex } from "../../base/bytes.ts";
 import type { RandomSource } from "../../base/random.ts";
-import { type ContentId, contentIdOfKey } from "../content/content-id.ts";
 import { ContentError } from "../content/content-error.ts";
+import { type ContentId, contentIdOfKey } from "../content/content-id.ts";
 import type { ContentReader } from "../content/content-reader.ts";
 import type { CommittedIndex } from "../index/committed-index.ts";
 import { decodeManifests, type ManifestEntry, type ManifestId, type ManifestLabels } from "./manifest-codec.ts";

@@ -18,7 +18,9 @@ export interface ListEntry {
   readonly objectId: ObjectId;
 }
 
-export function encodeIndirectList(chunks: Iterable<{ readonly length: number; readonly objectId: ObjectId }>): Uint8Array {
+export function encodeIndirectList(
+  chunks: Iterable<{ readonly length: number; readonly objectId: ObjectId }>,
+): Uint8Array {
   const entries: string[] = [];
   let start = 0;
   for (const { length, objectId } of chunks) {
@@ -33,21 +35,25 @@ export function encodeIndirectList(chunks: Iterable<{ readonly length: number; r
 /** Entries one by one; they follow each other from 0 on, or OBJECT_CORRUPT. */
 export function* iterateIndirectList(bytes: Uint8Array, objectId: ObjectId): Generator<ListEntry, void, undefined> {
   const corrupt = (problem: string, cause?: unknown): ObjectError =>
-    new ObjectError("OBJECT_CORRUPT", `the list of object ${objectId} ${problem}`, { cause, detail: { object: objectId } });
+    new ObjectError("OBJECT_CORRUPT", `the list of object ${objectId} ${problem}`, {
+      cause,
+      detail: { object: objectId },
+    });
   let end = 0;
   let count = 0;
   try {
     for (const { key, value } of scanJsonObject(bytes)) {
       if (key !== "entries" || value.kind !== "array") continue;
       for (const range of scanJsonArray(bytes, value)) {
+        if (range.kind !== "object") throw corrupt("has a broken entry");
         const json = parseJsonRange(bytes, range) as Readonly<Record<string, unknown>>;
-        const start = json["s"] ?? 0;
-        const length = json["l"] ?? 0;
-        if (!isLength(start) || !isLength(length) || typeof json["o"] !== "string") throw corrupt("has a broken entry");
+        const start = json.s ?? 0;
+        const length = json.l ?? 0;
+        if (!isLength(start) || !isLength(length) || typeof json.o !== "string") throw corrupt("has a broken entry");
         if (start !== end) throw corrupt(`has a gap or an overlap at byte ${end}`);
         end += length;
         count++;
-        yield { start, length, objectId: parseObjectId(json["o"]) };
+        yield { start, length, objectId: parseObjectId(json.o) };
       }
     }
   } catch (error) {

@@ -5,15 +5,18 @@
  */
 
 import { concatBytes, totalLength } from "../../base/bytes.ts";
+import { hasCode } from "../../base/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { ContentError } from "../content/content-error.ts";
 import type { ContentId } from "../content/content-id.ts";
 import type { ContentReader } from "../content/content-reader.ts";
 import { iterateIndirectList } from "./indirect-list.ts";
 import { ObjectError } from "./object-error.ts";
 import { type ObjectId, takeApart } from "./object-id.ts";
 
-/** A window of chunks is read at once and given out in order: 16 MiB and one chunk resident. */
+/** A window of chunks is read at once and given out in order: 16 MiB and one chunk resident, and 1 MB of their ids. */
 const windowBytesMax = 16 << 20;
+const windowChunksMax = 4096;
 /** Above any chunk that a splitter of kopia's makes; bounds what a compressed object may expand to. */
 const chunkBytesMax = 32 << 20;
 
@@ -40,7 +43,7 @@ export class ObjectReader {
     for await (const chunk of this.#chunksOf(id, undefined, signal)) {
       window.push(chunk);
       windowBytes += chunk.length ?? this.#contents.lengthOf(chunk.contentId);
-      if (windowBytes < windowBytesMax) continue;
+      if (windowBytes < windowBytesMax && window.length < windowChunksMax) continue;
       yield* await this.#readChunks(window, signal);
       window = [];
       windowBytes = 0;
@@ -54,7 +57,9 @@ export class ObjectReader {
     for await (const part of this.read(id, signal)) {
       parts.push(part);
       if (totalLength(parts) > bytesMax) {
-        throw new ObjectError("OBJECT_TOO_LARGE", `object ${id} has more than ${bytesMax} bytes`, { detail: { object: id } });
+        throw new ObjectError("OBJECT_TOO_LARGE", `object ${id} has more than ${bytesMax} bytes`, {
+          detail: { object: id },
+        });
       }
     }
     return concatBytes(parts);
@@ -106,13 +111,29 @@ export class ObjectReader {
     const ids = chunks.map((chunk) => chunk.contentId);
     await this.#contents.readEach(ids, signal, async (position, stored) => {
       const { compressed, length, contentId } = chunks[position] as ObjectChunk;
-      const bytes = compressed ? this.#kernel.expand(stored, length ?? chunkBytesMax) : stored;
+      const bytes = compressed
+        ? this.#expand(contentId, stored, Math.min(length ?? chunkBytesMax, chunkBytesMax))
+        : stored;
       if (length !== undefined && bytes.byteLength !== length) {
-        throw new ObjectError("OBJECT_CORRUPT", `chunk ${contentId} has ${bytes.byteLength} bytes, where its list says ${length}`);
+        throw new ObjectError(
+          "OBJECT_CORRUPT",
+          `chunk ${contentId} has ${bytes.byteLength} bytes, where its list says ${length}`,
+        );
       }
       plain[position] = bytes;
     });
     return plain;
+  }
+
+  #expand(id: ContentId, stored: Uint8Array, bytesMax: number): Uint8Array {
+    try {
+      return this.#kernel.expand(stored, bytesMax);
+    } catch (cause) {
+      if (hasCode(cause, "KERNEL_COMPRESSION_UNSUPPORTED")) {
+        throw new ContentError("CONTENT_UNSUPPORTED", `content ${id} cannot be read by this version`, { cause });
+      }
+      throw new ObjectError("OBJECT_CORRUPT", `chunk ${id} does not expand`, { cause, detail: { content: id } });
+    }
   }
 }
 

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fromUtf8, toBase64 } from "../../src/base/bytes.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
+import { createRepository, openRepository } from "../../src/repository/repository.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { InterruptedBlobStore, listIds } from "./memory-repository.ts";
+import { password, putFormat, signal } from "./stored-format.ts";
+
+/** Tells when it was closed. */
+class ClosingStore extends MemoryBlobStore {
+  isClosed = false;
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.isClosed = true;
+  }
+}
+
+test("a new repository is made as Velero makes it: settings, format, maintenance parameters, mark", async () => {
+  const store = new InterruptedBlobStore(new MemoryBlobStore());
+  const puts: string[] = [];
+  store.after = (operation, id) =>
+    void (operation === "put" && puts.push(id.replace(/^([a-z])[0-9a-f_]{16,}.*/, "$1…")));
+  const clock = new ManualClock();
+  await using repository = await createRepository({ store, password, clock, signal, random: seededRandom("new") });
+  assert.deepEqual(
+    puts.map((id) => (id.startsWith("xn0_") ? "xn0_…" : id)),
+    ["kopia.blobcfg", "kopia.repository", "s…", "q…", "xn0_…", "udmrepo.Repository"],
+  );
+  const mark = fromUtf8(await store.get("udmrepo.Repository" as never, { signal }));
+  assert.equal(mark, `{"uniqueID":"${toBase64(repository.format.uniqueId)}"}`);
+  assert.deepEqual(await listIds(store, "s"), []);
+
+  const manifests = await repository.loadManifests(signal);
+  assert.equal(manifests.find({}).length, 1);
+  const [parameters] = manifests.find({ type: "maintenance" });
+  assert.equal(
+    fromUtf8(parameters?.data as Uint8Array),
+    '{"owner":"default@default","quick":{"enabled":true,"interval":3600000000000},"full":{"enabled":true,"interval":86400000000000},' +
+      '"logRetention":{"maxTotalSize":1073741824,"maxCount":10000,"maxAge":2592000000000000},"extendObjectLocks":false,"listParallelism":0}',
+  );
+});
+
+test("a repository is never made over another, which stays as it is", async () => {
+  const store = new ClosingStore();
+  await putFormat(store);
+  const before = await listIds(store, "");
+  const creating = createRepository({ store, password, clock: new ManualClock(), signal });
+  await assert.rejects(creating, { code: "REPOSITORY_EXISTS" });
+  assert.deepEqual(await listIds(store, ""), before);
+  assert.equal(store.isClosed, true);
+});
+
+test("opening closes the store when it fails, and disposing when it does not", async () => {
+  const empty = new ClosingStore();
+  const clock = new ManualClock();
+  await assert.rejects(openRepository({ store: empty, password, clock, signal }), { code: "REPOSITORY_NOT_FOUND" });
+  assert.equal(empty.isClosed, true);
+
+  const store = new ClosingStore();
+  await putFormat(store);
+  const repository = await openRepository({ store, password, clock, signal });
+  assert.equal(repository.displayName, "memory");
+  assert.equal(store.isClosed, false);
+  await repository[Symbol.asyncDispose]();
+  assert.equal(store.isClosed, true);
+});
+
+test("a repository whose index is damaged does not open", async () => {
+  const store = new ClosingStore();
+  await putFormat(store);
+  await store.put(`xn0_${"0".repeat(32)}-s1-c1` as never, [new Uint8Array(100)], { signal });
+  await assert.rejects(openRepository({ store, password, clock: new ManualClock(), signal }), {
+    code: "INDEX_BLOB_DAMAGED",
+  });
+  assert.equal(store.isClosed, true);
+});
