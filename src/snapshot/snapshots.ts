@@ -9,10 +9,15 @@ import type { Repository } from "../repository/repository.ts";
 import type { RepositoryWriter } from "../repository/repository-writer.ts";
 import { decodeFolder, type Folder } from "./folder-object.ts";
 import { SnapshotError } from "./snapshot-error.ts";
-import { decodeSnapshotManifest, encodeSnapshotManifest, type SnapshotManifest, snapshotLabels } from "./snapshot-manifest.ts";
+import {
+  decodeSnapshotManifest,
+  encodeSnapshotManifest,
+  type SnapshotManifest,
+  snapshotLabels,
+} from "./snapshot-manifest.ts";
 
-/** A folder of a million entries takes about 250 MB; a larger object is refused. */
-const folderBytesMax = 512 << 20;
+/** A folder of a million entries takes about 250 MB; a larger object is neither read nor written. */
+export const folderBytesMax = 512 << 20;
 
 /**
  * All that can be read, oldest first, complete or not. One whose body cannot be read is passed over, as kopia does, and
@@ -36,7 +41,7 @@ export function listSnapshots(manifests: Manifests, warn: (message: string) => v
 /** Errors: SNAPSHOT_NOT_FOUND, SNAPSHOT_INVALID. */
 export function loadSnapshot(manifests: Manifests, id: string): SnapshotManifest {
   const entry = manifests.get(id);
-  if (entry?.labels["type"] !== "snapshot") {
+  if (entry?.labels.type !== "snapshot") {
     throw new SnapshotError("SNAPSHOT_NOT_FOUND", `there is no snapshot ${id.slice(0, 80)}`, {
       hint: "`fsb snapshot list` shows what there is",
     });

@@ -11,7 +11,6 @@
 
 import { compareText, goJson, goString } from "../base/go-json.ts";
 import { clampGoTime, formatGoTime } from "../base/go-time.ts";
-import type { DirectoryEntry } from "./directory-entry.ts";
 import { StoredFields, type StoredThing } from "./stored-fields.ts";
 
 /** Failures beyond these are counted, not listed; at about 200 bytes each they make 20 KB of every folder above. */
@@ -38,6 +37,14 @@ export interface Summary {
   readonly numIgnoredErrors: number;
   /** Sorted by path. A snapshot of kopia's lists all, one of ours `failuresListedMax`. */
   readonly errors: readonly FailedEntry[];
+}
+
+/** Of an entry, what its folder's summary is made of. */
+export interface SummedEntry {
+  readonly kind: "file" | "folder" | "symlink" | "error";
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly summary?: Summary;
 }
 
 /** Adds up one folder. The result does not depend on the order in which entries and failures come. */
@@ -67,7 +74,7 @@ export class SummaryBuilder {
     return copy;
   }
 
-  add(entry: DirectoryEntry): void {
+  add(entry: SummedEntry): void {
     this.#empty = false;
     this.#seeTime(entry.mtimeNs);
     if (entry.kind === "symlink") this.#symlinks = addUp(this.#symlinks, 1);
