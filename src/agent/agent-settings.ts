@@ -1,0 +1,33 @@
+import type { Clock } from "../base/clock.ts";
+import type { ResourceStore } from "../kubernetes/resource-store.ts";
+import type { SourceStyle } from "./backup-source.ts";
+import type { OnFileError, VolumeWork } from "./volume-work.ts";
+
+/** What holds for the whole run of an agent. */
+export interface AgentSettings {
+  /** This node's name: what `spec.node` is compared with. */
+  readonly node: string;
+  /** The kubelet's folder of pods, as this process sees it; absolute. */
+  readonly podsRoot: string;
+  readonly veleroNamespace: string;
+  /** How long to wait for a BackupRepository. */
+  readonly resourceTimeoutMs: number;
+  readonly progressIntervalMs: number;
+  readonly sourceStyle: SourceStyle;
+  readonly onFileError: OnFileError;
+  /** Files read or written at once where the object does not say. */
+  readonly processors: number;
+  /**
+   * No Velero server stands behind the objects: absent Backups hold nothing back, absent BackupRepositories are fine,
+   * and a repository that is missing is made.
+   */
+  readonly isWithoutServer: boolean;
+}
+
+/** What the parts of an agent work with. */
+export interface AgentContext {
+  readonly settings: AgentSettings;
+  readonly store: ResourceStore;
+  readonly work: VolumeWork;
+  readonly clock: Clock;
+}

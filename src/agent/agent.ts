@@ -1,0 +1,179 @@
+/**
+ * The daemon in folder mode: does what PodVolumeBackups and PodVolumeRestores in a folder of files ask of this node.
+ *
+ * Guarantees: what another process left unfinished is failed first; no job starts after the signal aborts, those that
+ * run are stopped and their objects failed within the grace period; a final phase is written only when what it says is
+ * true. Errors: AgentError and ResourceError at the start; afterwards trouble is in statuses and the log.
+ */
+
+import { lstat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { errnoOf } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { runController } from "../kubernetes/controller.ts";
+import { openFolderResourceStore } from "../kubernetes/folder-resource-store.ts";
+import { keyOf } from "../kubernetes/kubernetes-object.ts";
+import type { ResourceStore } from "../kubernetes/resource-store.ts";
+import { WorkQueue } from "../kubernetes/work-queue.ts";
+import { AgentError } from "./agent-error.ts";
+import type { AgentContext, AgentSettings } from "./agent-settings.ts";
+import { podVolumeBackupKind } from "./backup-controller.ts";
+import type { SourceStyle } from "./backup-source.ts";
+import { NodeJobs } from "./node-jobs.ts";
+import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
+import { podVolumeRestoreKind } from "./restore-controller.ts";
+import { agentResourceTypes, isPathComponent, type PodVolumeResource, parsePod, pods } from "./velero-resources.ts";
+import type { OnFileError, VolumeWork } from "./volume-work.ts";
+
+export interface AgentOptions {
+  /** The folder with the resource files. */
+  readonly resourcesFolder: string;
+  /** The kubelet's folder of pods; absolute. */
+  readonly podsRoot: string;
+  /** This node's name, as in `spec.node`. */
+  readonly node: string;
+  readonly work: VolumeWork;
+  readonly log: Log;
+  /** Default "velero". */
+  readonly veleroNamespace?: string;
+  /** Backups and restores at once; default 1, as Velero's. */
+  readonly concurrency?: number;
+  /** How long to wait for a BackupRepository; default 10 minutes. */
+  readonly resourceTimeoutMs?: number;
+  /** Default "pod-volume", which Velero 1.17 and later share. */
+  readonly sourceStyle?: SourceStyle;
+  /** Default "fail", as Velero's. */
+  readonly onFileError?: OnFileError;
+  /** Between two writes of a status' progress; default 5 seconds. */
+  readonly progressIntervalMs?: number;
+  /** For stopping jobs and writing their status at the end; default 25 seconds, as a pod has 30. */
+  readonly graceMs?: number;
+  /** How long a resource file must be unchanged before it counts; default 200 ms. */
+  readonly settleMs?: number;
+  readonly clock?: Clock;
+}
+
+/** Runs until the signal aborts, and returns when all that ran has been stopped or the grace period is over. */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const { log } = options;
+  const clock = options.clock ?? systemClock;
+  const settings = settingsOf(options);
+  const concurrency = options.concurrency ?? 1;
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw invalid("the concurrency must be a whole number above 0");
+  log.info("Starting Velero node-agent server", {
+    node: settings.node,
+    resources: options.resourcesFolder,
+    concurrency,
+  });
+  await checkPodsRoot(settings.podsRoot);
+  await using store = await openFolderResourceStore(
+    {
+      folder: options.resourcesFolder,
+      types: agentResourceTypes,
+      defaultNamespace: settings.veleroNamespace,
+      clock,
+      log,
+      ...(options.settleMs === undefined ? {} : { settleMs: options.settleMs }),
+    },
+    signal,
+  );
+  await warnOfStrangePodsRoot(store, settings, log, signal);
+  const context = { settings, store, work: options.work, clock };
+  await serve(context, { concurrency, graceMs: options.graceMs ?? 25_000, log }, signal);
+}
+
+async function serve(
+  context: AgentContext,
+  options: { readonly concurrency: number; readonly graceMs: number; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const { log } = options;
+  const jobs = new NodeJobs(options.concurrency);
+  const last = new AbortController();
+  const bug = new AbortController();
+  const stop = AbortSignal.any([signal, bug.signal]);
+  stop.addEventListener("abort", () => jobs.stopAll("shutdown"), { once: true });
+  const control = async <Seen extends PodVolumeResource>(kind: PodVolumeKind<Seen>) => {
+    const queue = new WorkQueue({ clock: context.clock, random: Math.random });
+    const controller = new PodVolumeController(kind, { context, jobs, queue, log, lastSignal: last.signal });
+    await runController(
+      {
+        name: kind.type.kind,
+        store: context.store,
+        queue,
+        sources: kind.sources,
+        workers: 2,
+        log,
+        reconcile: (key, reconcileSignal) => controller.reconcile(key, reconcileSignal),
+      },
+      stop,
+    ).catch((error: unknown) => bug.abort(error));
+  };
+  log.info("Starting controllers");
+  await Promise.all([control(podVolumeBackupKind(context)), control(podVolumeRestoreKind(context))]);
+  log.info("Stopping", { graceMs: options.graceMs });
+  const settled = new AbortController();
+  const isSettled = await Promise.race([
+    jobs.settled().then(() => true),
+    context.clock.sleep(options.graceMs, settled.signal).then(() => false),
+  ]);
+  settled.abort();
+  last.abort();
+  if (!isSettled) log.warn("Stopped before all jobs had ended; the next start fails what they left");
+  else log.info("Stopped");
+  if (bug.signal.aborted) throw bug.signal.reason;
+}
+
+function settingsOf(options: AgentOptions): AgentSettings {
+  if (options.node === "") throw invalid("the node's name is empty");
+  if (!isAbsolute(options.podsRoot)) throw invalid("the pods root must be an absolute path");
+  return {
+    node: options.node,
+    podsRoot: join(options.podsRoot, "/").slice(0, -1) || "/",
+    veleroNamespace: options.veleroNamespace ?? "velero",
+    resourceTimeoutMs: options.resourceTimeoutMs ?? 600_000,
+    progressIntervalMs: options.progressIntervalMs ?? 5_000,
+    sourceStyle: options.sourceStyle ?? "pod-volume",
+    onFileError: options.onFileError ?? "fail",
+    processors: availableParallelism(),
+    isWithoutServer: true,
+  };
+}
+
+function invalid(what: string): AgentError {
+  return new AgentError("AGENT_OPTIONS_INVALID", what);
+}
+
+async function checkPodsRoot(podsRoot: string): Promise<void> {
+  const stats = await lstat(podsRoot).catch((cause: unknown) => {
+    if (errnoOf(cause) === "ENOENT") return undefined;
+    throw new AgentError("AGENT_PODS_ROOT_INVALID", `could not read pod volumes host path ${podsRoot}`, { cause });
+  });
+  if (stats?.isDirectory() === true) return;
+  throw new AgentError("AGENT_PODS_ROOT_INVALID", `pod volumes host path ${podsRoot} is no folder`, {
+    hint: "give the kubelet's folder of pods, usually /var/lib/kubelet/pods, and not a link to it",
+  });
+}
+
+/** A pod that runs here has a folder here, unless the root is not the kubelet's or the pod's file is old. */
+async function warnOfStrangePodsRoot(
+  store: ResourceStore,
+  settings: AgentSettings,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const here = await store.list(pods, { fields: { "spec.nodeName": settings.node } }, { signal });
+  for (const pod of here.map(parsePod)) {
+    const uid = pod.mirrorUid ?? pod.uid;
+    if (pod.phase !== "Running" || !isPathComponent(uid)) continue;
+    const stats = await lstat(join(settings.podsRoot, uid)).catch(() => undefined); // It is the point that it may lack.
+    if (stats?.isDirectory() === true) continue;
+    log.warn("Found unexpected directory structure for host-pods volume", {
+      pod: keyOf(pod.object.metadata),
+      missing: join(settings.podsRoot, uid),
+    });
+  }
+}

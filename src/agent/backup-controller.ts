@@ -1,0 +1,117 @@
+/** PodVolumeBackups: what belongs to them alone. */
+
+import type { Log } from "../base/log.ts";
+import { type JsonObject, textAt } from "../kubernetes/json.ts";
+import { keyOf } from "../kubernetes/kubernetes-object.ts";
+import type { AgentContext } from "./agent-settings.ts";
+import { backupSource, parentSnapshotId } from "./backup-source.ts";
+import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
+import { canceledPhase, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
+import type { PodVolumeKind } from "./pod-volume-controller.ts";
+import { parallelFilesUpload } from "./uploader-settings.ts";
+import { veleroPolicy } from "./velero-policy.ts";
+import { backups, type PodVolumeBackup, parsePodVolumeBackup, podVolumeBackups } from "./velero-resources.ts";
+import type { WorkRun } from "./volume-work.ts";
+
+export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVolumeBackup> {
+  const { settings } = context;
+  return {
+    type: podVolumeBackups,
+    noun: "backup",
+    abbreviation: "PVB",
+    startedMessage: "PodVolumeBackup starting",
+    completedMessage: "PodVolumeBackup completed",
+    startStatus: {},
+    sources: [
+      {
+        type: podVolumeBackups,
+        scope: { namespace: settings.veleroNamespace },
+        keysFor: (object) => [keyOf(object.metadata)],
+      },
+    ],
+    parse: parsePodVolumeBackup,
+    decide: async (seen, known, signal) =>
+      decideBackup(seen, {
+        ...known,
+        thisNode: settings.node,
+        owner:
+          seen !== undefined && isOwnerAsked(seen, settings.node) ? await ownerOf(context, seen, signal) : "absent",
+        isWithoutServer: settings.isWithoutServer,
+      }),
+    canceledPhase: async (seen, signal) => canceledPhase(seen, await ownerOf(context, seen, signal)),
+    run: (seen, log, run) => backUp(context, seen, log, run),
+  };
+}
+
+/** Whether the decision can depend on it; there are many objects of the past and of other nodes. */
+function isOwnerAsked(seen: PodVolumeBackup, thisNode: string): boolean {
+  return seen.isDeleted || (seen.node === thisNode && !isFinal(seen.phase));
+}
+
+async function ownerOf(context: AgentContext, seen: PodVolumeBackup, signal: AbortSignal): Promise<OwnerState> {
+  if (seen.owner === undefined) return "absent";
+  const name = { namespace: seen.object.metadata.namespace, name: seen.owner.name };
+  const owner = await context.store.get(backups, name, { signal });
+  if (owner === undefined || (owner.metadata.uid !== "" && owner.metadata.uid !== seen.owner.uid)) return "absent";
+  return textAt(owner.content, "status", "phase") === "InProgress" ? "in progress" : "ended";
+}
+
+async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, run: WorkRun): Promise<JsonObject> {
+  const { settings } = context;
+  const { signal } = run;
+  const volumePath = await volumePathOf(context, seen, log, signal);
+  const repository = await repositoryAccess(context, seen, seen.pod.namespace, signal);
+  const { source, tags, parentTags, description, pins } = backupSource(seen, volumePath, settings.sourceStyle);
+  const parallelFiles = parallelFilesUpload(seen.uploaderSettings, settings.processors);
+  const snapshotId = await parentOf(context, seen, log, signal);
+  const outcome = await step("Failed to run kopia backup", () =>
+    context.work.backUp(
+      {
+        repository,
+        volumePath,
+        source,
+        tags,
+        description,
+        pins,
+        policy: veleroPolicy(parallelFiles),
+        parent: snapshotId === undefined ? { tags: parentTags } : { tags: parentTags, snapshotId },
+        parallelFiles,
+        onFileError: settings.onFileError,
+      },
+      run,
+    ),
+  );
+  const { totalBytes, incrementalBytes, parentSnapshotId } = outcome;
+  if (parentSnapshotId !== undefined) log.info("Based on parent snapshot for this backup", { parentSnapshotId });
+  log.info("Kopia backup finished", { snapshotID: outcome.snapshotId, totalBytes, incrementalBytes });
+  const message = [
+    describeExamples(outcome.unreadable, "files could not be read and are left out"),
+    describeExamples(outcome.changed, "files changed while they were read"),
+  ]
+    .filter((part) => part !== undefined)
+    .join("; ");
+  return {
+    path: volumePath,
+    snapshotID: outcome.snapshotId,
+    progress: { totalBytes, bytesDone: totalBytes },
+    incrementalBytes,
+    ...(message === "" ? {} : { message }),
+  };
+}
+
+async function parentOf(
+  context: AgentContext,
+  seen: PodVolumeBackup,
+  log: Log,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (seen.pvcUid === "") return undefined;
+  const fields = { pvcUID: seen.pvcUid };
+  log.info("Looking for most recent completed PodVolumeBackup for this PVC", fields);
+  const scope = { namespace: context.settings.veleroNamespace, labels: { "velero.io/pvc-uid": seen.pvcUid } };
+  const others = await context.store.list(podVolumeBackups, scope, { signal });
+  const found = parentSnapshotId(seen, others.map(parsePodVolumeBackup));
+  if (found === undefined) log.info("No completed PodVolumeBackup found for PVC", fields);
+  else log.info("Found most recent completed PodVolumeBackup for PVC", { ...fields, snapshotID: found });
+  return found;
+}

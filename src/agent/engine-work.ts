@@ -1,0 +1,159 @@
+/** The work of a node on the engine: volume ⇄ repository. What the daemon knows of both meets here. */
+
+import { type BackupResult, backUp } from "../backup/backup.ts";
+import { toUtf8 } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { hasCode } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { openStore } from "../repository/blob/open-store.ts";
+import type { ManifestLabels } from "../repository/manifest/manifest-codec.ts";
+import { createRepository, openRepository, type Repository } from "../repository/repository.ts";
+import { restore } from "../restore/restore.ts";
+import { selectParent } from "../snapshot/selector.ts";
+import { isComplete, type SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
+import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
+import { writeDoneMarker } from "../volume/done-marker.ts";
+import { openVolume } from "../volume/open-folder.ts";
+import type {
+  BackupOutcome,
+  BackupRequest,
+  Examples,
+  RepositoryAccess,
+  RestoreOutcome,
+  RestoreRequest,
+  VolumeWork,
+  WorkRun,
+} from "./volume-work.ts";
+
+/** Fits into a status message. */
+const examplesMax = 10;
+
+export class EngineWork implements VolumeWork {
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  async backUp(request: BackupRequest, run: WorkRun): Promise<BackupOutcome> {
+    const { signal } = run;
+    await using repository = await this.#openRepository(request.repository, signal);
+    const parent = await this.#parentOf(request, repository, signal);
+    await storePolicy(repository, request, signal);
+    const result = await backUp({
+      repository,
+      path: request.volumePath,
+      source: request.source,
+      description: request.description,
+      tags: request.tags,
+      pins: request.pins,
+      parent,
+      onFileError: request.onFileError,
+      clock: this.#clock,
+      signal,
+      onProgress: ({ bytesDone, bytesTotal }) => run.onProgress({ bytesDone, totalBytes: bytesTotal }),
+      warn: (message) => this.#log.warn(message),
+    });
+    this.#log.info("Created snapshot", {
+      root: result.snapshot.rootEntry.objectId,
+      id: result.snapshot.id,
+      uploadedBytes: result.uploadedBytes,
+      skipped: result.skipped.count,
+    });
+    return outcomeOf(result, parent);
+  }
+
+  async restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome> {
+    const { signal } = run;
+    await using repository = await this.#openRepository(request.repository, signal);
+    const snapshot = loadSnapshot(await repository.loadManifests(signal), request.snapshotId);
+    const result = await restore({
+      repository,
+      entry: snapshot.rootEntry,
+      target: request.targetPath,
+      zeros: request.isSparse ? "holes" : "written",
+      signal,
+      warn: (message) => this.#log.warn(message),
+      onProgress: ({ bytesDone, bytesTotal }) => run.onProgress({ bytesDone, totalBytes: bytesTotal }),
+    });
+    using volume = await openVolume(request.targetPath, { signal });
+    await writeDoneMarker(volume, request.doneMarker, { signal });
+    const problems = result.differences.named.map(
+      ({ path, attribute, wanted, found }) => `${path}: ${attribute} is ${found}, not ${wanted}`,
+    );
+    return {
+      totalBytes: result.bytes,
+      fileCount: result.files,
+      problems: examples(result.differences.count, problems),
+    };
+  }
+
+  async #openRepository(access: RepositoryAccess, signal: AbortSignal): Promise<Repository> {
+    const log = this.#log;
+    const clock = this.#clock;
+    const { location, password, create } = access;
+    const options = { password, clock, signal, warn: (message: string) => log.warn(message) };
+    try {
+      return await openRepository({
+        ...options,
+        store: await openStore(location, { mode: "open", clock, log, signal }),
+      });
+    } catch (error) {
+      const isMissing = hasCode(error, "REPOSITORY_NOT_FOUND") || hasCode(error, "BLOB_STORE_NOT_FOUND");
+      if (!create || !isMissing) throw error;
+      log.info("No repository found, creating one", { location: location.folder });
+      return await createRepository({
+        ...options,
+        store: await openStore(location, { mode: "create", clock, log, signal }),
+      });
+    }
+  }
+
+  /** A parent is a help: one that is asked for and not there is looked for by source. */
+  async #parentOf(
+    request: BackupRequest,
+    repository: Repository,
+    signal: AbortSignal,
+  ): Promise<SnapshotManifest | undefined> {
+    const warn = (message: string) => this.#log.warn(message);
+    const snapshots = listSnapshots(await repository.loadManifests(signal), warn);
+    const { snapshotId, tags } = request.parent;
+    const named = snapshots.find((snapshot) => snapshot.id === snapshotId && isComplete(snapshot));
+    if (snapshotId !== undefined && named === undefined) {
+      this.#log.warn("Parent snapshot cannot be used, looking for one by source", { snapshot: snapshotId });
+    }
+    return named ?? selectParent(snapshots, request.source, tags);
+  }
+}
+
+/** The policy that Velero stores for each source; written only where it differs, in place of all that are there. */
+async function storePolicy(repository: Repository, request: BackupRequest, signal: AbortSignal): Promise<void> {
+  const { userName, host, path } = request.source;
+  const labels: ManifestLabels = { type: "policy", policyType: "path", username: userName, hostname: host, path };
+  const wanted = JSON.stringify(request.policy);
+  const stored = (await repository.loadManifests(signal)).find(labels);
+  if (stored.length === 1 && Buffer.from(stored[0]?.data ?? []).toString("utf8") === wanted) return;
+  await using writer = repository.createWriter();
+  for (const { id } of stored) writer.deleteManifest(id);
+  writer.putManifest(labels, toUtf8(wanted));
+  await writer.flush(signal);
+}
+
+function outcomeOf(result: BackupResult, parent: SnapshotManifest | undefined): BackupOutcome {
+  const { snapshot, readBytes, failures, changed } = result;
+  const unreadable = failures.named.map(({ path, operation, errno }) => `${path}: ${operation}: ${errno}`);
+  return {
+    snapshotId: snapshot.id,
+    totalBytes: snapshot.stats.totalSize,
+    incrementalBytes: readBytes,
+    parentSnapshotId: parent?.id,
+    unreadable: examples(failures.count, unreadable),
+    changed: examples(changed.count, changed.named),
+  };
+}
+
+function examples(count: number, named: readonly string[]): Examples {
+  return { count, first: named.slice(0, examplesMax) };
+}

@@ -1,0 +1,237 @@
+/**
+ * The loop for one kind of work on pod volumes: reads an object, lets its kind decide, and carries the answer out.
+ *
+ * A job runs beside the loop and writes the one final phase itself; the loop only starts and stops it. What a process
+ * that died left behind is found by the same look at the object.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { explainInOneLine } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Reconciled, WatchSource } from "../kubernetes/controller.ts";
+import type { JsonObject } from "../kubernetes/json.ts";
+import { type KubernetesObject, keyOf, nameOf, type ResourceType } from "../kubernetes/kubernetes-object.ts";
+import type { WorkQueue } from "../kubernetes/work-queue.ts";
+import { AgentError } from "./agent-error.ts";
+import type { AgentContext } from "./agent-settings.ts";
+import { type Decision, finishedAgeMsMin } from "./decide-backup.ts";
+import type { Job, NodeJobs } from "./node-jobs.ts";
+import { ProgressWriter } from "./progress-writer.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { type PodVolumeResource, podVolumeFinalizer } from "./velero-resources.ts";
+import type { WorkRun } from "./volume-work.ts";
+
+/** What differs between backups and restores. */
+export interface PodVolumeKind<Seen extends PodVolumeResource> {
+  readonly type: ResourceType;
+  /** "backup" or "restore", as stock agents say in logs and messages. */
+  readonly noun: "backup" | "restore";
+  /** "PVB" or "PVR", likewise. */
+  readonly abbreviation: "PVB" | "PVR";
+  readonly startedMessage: string;
+  readonly completedMessage: string;
+  /** Beside phase and time when a job starts. */
+  readonly startStatus: JsonObject;
+  readonly sources: readonly WatchSource[];
+  parse(object: KubernetesObject): Seen;
+  /** Gathers what is known and decides. */
+  decide(
+    seen: Seen | undefined,
+    known: { readonly jobUid: string | undefined; readonly knownForMs: number },
+    signal: AbortSignal,
+  ): Promise<Decision>;
+  /** The phase of one whose job was canceled or whose object is being deleted. */
+  canceledPhase(seen: Seen, signal: AbortSignal): Promise<"Failed" | "Canceled">;
+  /** Does the work and gives what the status of a completed one says beside its phase. */
+  run(seen: Seen, log: Log, run: WorkRun): Promise<JsonObject>;
+}
+
+export interface PodVolumeControllerOptions {
+  readonly context: AgentContext;
+  readonly jobs: NodeJobs;
+  readonly queue: WorkQueue;
+  readonly log: Log;
+  /** Aborts when there is no more time to write a status. */
+  readonly lastSignal: AbortSignal;
+}
+
+export class PodVolumeController<Seen extends PodVolumeResource> {
+  readonly #kind: PodVolumeKind<Seen>;
+  readonly #context: AgentContext;
+  readonly #options: PodVolumeControllerOptions;
+  readonly #clock: Clock;
+  /** When this process first saw an object, and what was last logged about it. */
+  readonly #known = new Map<string, { readonly uid: string; readonly sinceMs: number; because: string }>();
+
+  constructor(kind: PodVolumeKind<Seen>, options: PodVolumeControllerOptions) {
+    this.#kind = kind;
+    this.#options = options;
+    this.#context = options.context;
+    this.#clock = options.context.clock;
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<Reconciled> {
+    const { jobs } = this.#options;
+    const jobName = `${this.#kind.type.kind} ${key}`;
+    const object = await this.#context.store.get(this.#kind.type, nameOf(key), { signal });
+    const seen = object === undefined ? undefined : this.#kind.parse(object);
+    const knownForMs = this.#knownForMs(key, object);
+    const job = jobs.get(jobName);
+    const decision = await this.#kind.decide(seen, { jobUid: job?.uid, knownForMs }, signal);
+    if (decision.do !== "start") jobs.withdraw(jobName);
+    this.#tell(key, decision);
+    if (decision.do === "stop job") job?.stop(decision.reason);
+    if (decision.do === "look again") return { againInMs: decision.inMs };
+    if (seen === undefined) return "done";
+    if (decision.do === "start") await this.#start(key, jobName, seen, signal);
+    if (decision.do === "finish") await this.#finishUnstarted(seen, decision, signal);
+    if (decision.do === "remove finalizer") await this.#removeFinalizer(seen, signal);
+    return "done";
+  }
+
+  async #start(key: string, jobName: string, seen: Seen, signal: AbortSignal): Promise<void> {
+    const { jobs, queue } = this.#options;
+    const { metadata } = seen.object;
+    const created = Date.parse(metadata.creationTimestamp ?? "");
+    const sinceMs = this.#known.get(key)?.sinceMs ?? this.#clock.nowMs();
+    const job = jobs.take(jobName, {
+      uid: metadata.uid,
+      createdMs: Number.isNaN(created) ? sinceMs : created,
+      wake: () => queue.add(key),
+    });
+    if (job === undefined) {
+      this.#options.log.debug("Waiting for room to work in", this.#fieldsOf(seen));
+      return;
+    }
+    const log = this.#options.log.with(this.#fieldsOf(seen));
+    const writer = this.#writerFor(seen, log);
+    try {
+      await writer.start(this.#kind.startStatus, signal);
+    } catch (error) {
+      job.release();
+      throw error;
+    }
+    log.info(this.#kind.startedMessage);
+    job.run(async () => {
+      try {
+        await this.#runJob(seen, job, writer, sinceMs, log);
+      } catch (error) {
+        log.error(`Ended ${this.#kind.type.kind} without writing its final status`, error);
+      }
+    });
+    void job.ended.then(() => queue.add(key));
+  }
+
+  async #runJob(seen: Seen, job: Job, writer: StatusWriter, sinceMs: number, log: Log): Promise<void> {
+    const { noun } = this.#kind;
+    const { lastSignal } = this.#options;
+    const { settings } = this.#context;
+    const progress = new ProgressWriter({ writer, intervalMs: settings.progressIntervalMs, clock: this.#clock, log });
+    let status: JsonObject & { readonly phase: string };
+    try {
+      log.info(`Async fs ${noun} data path started`);
+      const outcome = await this.#kind.run(seen, log, {
+        signal: job.signal,
+        onProgress: (latest) => progress.report(latest),
+      });
+      status = { phase: "Completed", ...outcome };
+      log.info(`Async fs ${noun} data path completed`);
+    } catch (error) {
+      status = await this.#endedEarly(seen, job, error, log);
+    } finally {
+      await progress.stop();
+    }
+    const tooYoungMs = finishedAgeMsMin - (this.#clock.nowMs() - sinceMs);
+    if (tooYoungMs > 0) await this.#clock.sleep(tooYoungMs, lastSignal);
+    const written = await writer.finish(status, lastSignal);
+    if (written === "too late") log.warn("Left a status alone, since the object is gone or was finished by another");
+    else if (status.phase === "Completed") log.info(this.#kind.completedMessage);
+    if (written === "written") await this.#recordEvent(seen, status, lastSignal);
+  }
+
+  async #endedEarly(seen: Seen, job: Job, error: unknown, log: Log): Promise<JsonObject & { readonly phase: string }> {
+    const { noun, abbreviation } = this.#kind;
+    if (job.stopReason === "cancel" || job.stopReason === "deletion") {
+      const why = job.stopReason === "cancel" ? "is canceled" : "is being deleted";
+      log.info(`Async fs ${noun} data path canceled`, { reason: job.stopReason });
+      const { lastSignal } = this.#options;
+      // What was started for may lack the cancel that is there now.
+      const now = await this.#context.store.get(this.#kind.type, seen.object.metadata, { signal: lastSignal });
+      const phase = await this.#kind.canceledPhase(now === undefined ? seen : this.#kind.parse(now), lastSignal);
+      return { phase, message: `data path ${noun} canceled: ${abbreviation} ${why}` };
+    }
+    const cause =
+      job.stopReason === "shutdown"
+        ? new AgentError("AGENT_STOPPED", "the node agent was stopped meanwhile", { hint: `start the ${noun} anew` })
+        : error;
+    log.error(`Async fs ${noun} data path failed`, cause);
+    return { phase: "Failed", message: `data path ${noun} failed: ${explainInOneLine(cause)}` };
+  }
+
+  async #finishUnstarted(
+    seen: Seen,
+    decision: { readonly phase: "Failed" | "Canceled"; readonly message: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const log = this.#options.log.with(this.#fieldsOf(seen));
+    const status = { phase: decision.phase, message: decision.message };
+    if ((await this.#writerFor(seen, log).finish(status, signal)) !== "written") return;
+    log.warn(`Updated ${this.#kind.abbreviation} status without starting it`, status);
+    await this.#recordEvent(seen, status, signal);
+  }
+
+  /** Left by a stock agent that may be no more; without it, the object goes. */
+  async #removeFinalizer(seen: Seen, signal: AbortSignal): Promise<void> {
+    const { metadata } = seen.object;
+    const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== podVolumeFinalizer);
+    const { resourceVersion } = metadata;
+    await this.#context.store.patch(
+      this.#kind.type,
+      metadata,
+      { metadata: { finalizers } },
+      { resourceVersion, signal },
+    );
+    this.#options.log.info("Removed a stock agent's finalizer", this.#fieldsOf(seen));
+  }
+
+  async #recordEvent(seen: Seen, status: JsonObject & { readonly phase: string }, signal: AbortSignal): Promise<void> {
+    const message = typeof status.message === "string" ? status.message : `data path ${this.#kind.noun} completed`;
+    const type = status.phase === "Failed" ? "Warning" : "Normal";
+    const event = { type, reason: `Data-Path-${status.phase}`, message } as const;
+    await this.#context.store.recordEvent(seen.object, event, { signal });
+  }
+
+  #writerFor(seen: Seen, log: Log): StatusWriter {
+    const { store, clock } = this.#context;
+    return new StatusWriter({ store, type: this.#kind.type, object: seen.object, clock, log });
+  }
+
+  #knownForMs(key: string, object: KubernetesObject | undefined): number {
+    if (object === undefined) {
+      this.#known.delete(key);
+      return 0;
+    }
+    const nowMs = this.#clock.nowMs();
+    const known = this.#known.get(key);
+    if (known?.uid === object.metadata.uid) return nowMs - known.sinceMs;
+    this.#known.set(key, { uid: object.metadata.uid, sinceMs: nowMs, because: "" });
+    return 0;
+  }
+
+  /** Once for each reason in a row. */
+  #tell(key: string, decision: Decision): void {
+    const because = "because" in decision ? decision.because : "";
+    const known = this.#known.get(key);
+    if (known === undefined || known.because === because) return;
+    known.because = because;
+    if (because === "") return;
+    const fields = { ...nameOf(key), because };
+    if (decision.do === "wait") this.#options.log.info(`Waiting with ${this.#kind.type.kind}`, fields);
+    else this.#options.log.debug(`Left ${this.#kind.type.kind} alone`, fields);
+  }
+
+  #fieldsOf(seen: Seen): Readonly<Record<string, string>> {
+    const { namespace, name } = seen.object.metadata;
+    return { [this.#kind.type.kind.toLowerCase()]: `${namespace}/${name}`, pod: keyOf(seen.pod), volume: seen.volume };
+  }
+}

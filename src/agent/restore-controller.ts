@@ -1,0 +1,92 @@
+/** PodVolumeRestores: what belongs to them alone. */
+
+import type { Log } from "../base/log.ts";
+import type { JsonObject } from "../kubernetes/json.ts";
+import { type KubernetesObject, keyOf } from "../kubernetes/kubernetes-object.ts";
+import type { AgentContext } from "./agent-settings.ts";
+import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
+import { decideRestore } from "./decide-restore.ts";
+import type { PodVolumeKind } from "./pod-volume-controller.ts";
+import { parallelFilesDownload, writeSparseFiles } from "./uploader-settings.ts";
+import { type PodVolumeRestore, parsePod, parsePodVolumeRestore, pods, podVolumeRestores } from "./velero-resources.ts";
+import type { WorkRun } from "./volume-work.ts";
+
+export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVolumeRestore> {
+  const { settings, store } = context;
+  const restoresOfPods = new RestoresOfPods();
+  return {
+    type: podVolumeRestores,
+    noun: "restore",
+    abbreviation: "PVR",
+    startedMessage: "Restore starting",
+    completedMessage: "Restore completed",
+    startStatus: { node: settings.node },
+    sources: [
+      {
+        type: podVolumeRestores,
+        scope: { namespace: settings.veleroNamespace },
+        keysFor: (object, kind) => restoresOfPods.note(object, kind),
+      },
+      // A restore is there before its pod is on a node, and before restore-wait runs.
+      {
+        type: pods,
+        scope: { fields: { "spec.nodeName": settings.node } },
+        keysFor: (object) => restoresOfPods.of(keyOf(object.metadata)),
+      },
+    ],
+    parse: parsePodVolumeRestore,
+    decide: async (seen, known, signal) => {
+      const pod = seen === undefined || seen.pod.name === "" ? undefined : await store.get(pods, seen.pod, { signal });
+      return decideRestore(seen, {
+        ...known,
+        thisNode: settings.node,
+        pod: pod === undefined ? undefined : parsePod(pod),
+      });
+    },
+    canceledPhase: async (seen) => (seen.isCanceled ? "Canceled" : "Failed"),
+    run: (seen, log, run) => restore(context, seen, log, run),
+  };
+}
+
+async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, run: WorkRun): Promise<JsonObject> {
+  const { settings } = context;
+  const targetPath = await volumePathOf(context, seen, log, run.signal);
+  const repository = await repositoryAccess(context, seen, seen.sourceNamespace, run.signal);
+  const outcome = await step("Failed to run kopia restore", () =>
+    context.work.restore(
+      {
+        repository,
+        snapshotId: seen.snapshotId,
+        targetPath,
+        isSparse: writeSparseFiles(seen.uploaderSettings),
+        parallelFiles: parallelFilesDownload(seen.uploaderSettings, settings.processors),
+        doneMarker: seen.restoreUid,
+      },
+      run,
+    ),
+  );
+  const { totalBytes, fileCount } = outcome;
+  log.info("Kopia restore finished", { totalBytes, fileCount });
+  const message = describeExamples(outcome.problems, "problems");
+  return { progress: { totalBytes, bytesDone: totalBytes }, ...(message === undefined ? {} : { message }) };
+}
+
+/** Which restores to look at again when a pod changed, by the pods' keys. */
+class RestoresOfPods {
+  readonly #restores = new Map<string, Set<string>>();
+
+  note(object: KubernetesObject, kind: "present" | "gone"): readonly string[] {
+    const restoreKey = keyOf(object.metadata);
+    const podKey = keyOf(parsePodVolumeRestore(object).pod);
+    const restores = this.#restores.get(podKey) ?? new Set();
+    if (kind === "present") restores.add(restoreKey);
+    else restores.delete(restoreKey);
+    if (restores.size === 0) this.#restores.delete(podKey);
+    else this.#restores.set(podKey, restores);
+    return [restoreKey];
+  }
+
+  of(podKey: string): Iterable<string> {
+    return this.#restores.get(podKey) ?? [];
+  }
+}

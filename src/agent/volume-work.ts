@@ -1,0 +1,117 @@
+/**
+ * The seam below the daemon: back up this folder, restore into that one. Requests and outcomes are plain data, so that
+ * the work can be done in another thread; only the signal and the progress calls are not.
+ */
+
+import type { JsonObject } from "../kubernetes/json.ts";
+
+/** Where a repository's blobs are. */
+export interface RepositoryLocation {
+  readonly kind: "fs";
+  /** Absolute; the blobs are directly below it. */
+  readonly folder: string;
+}
+
+export interface RepositoryAccess {
+  readonly location: RepositoryLocation;
+  readonly password: string;
+  /** Make the repository when there is none. Otherwise its absence is an error. */
+  readonly create: boolean;
+}
+
+/** Whom a snapshot is filed under. */
+export interface SnapshotOwner {
+  readonly userName: string;
+  readonly host: string;
+  /** The path on record, which need not be the one that is read. */
+  readonly path: string;
+}
+
+export type OnFileError = "fail" | "continue";
+
+export interface BackupRequest {
+  readonly repository: RepositoryAccess;
+  /** The folder that is read; absolute, free of symbolic links when it was looked up. */
+  readonly volumePath: string;
+  readonly source: SnapshotOwner;
+  /** In the snapshot's body, and as labels. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly description: string;
+  readonly pins: readonly string[];
+  /** Stored for the source before the backup, in place of what is there: kopia's policy JSON, keys in kopia's order. */
+  readonly policy: JsonObject;
+  readonly parent: {
+    /** Asked for by name; when it cannot be used, or is not given, the newest complete one of the source is. */
+    readonly snapshotId?: string;
+    /** What a parent found by source must have among its tags. */
+    readonly tags: Readonly<Record<string, string>>;
+  };
+  /** How many files are read at once. */
+  readonly parallelFiles: number;
+  readonly onFileError: OnFileError;
+}
+
+/** Things of which there may be many: how many there were, and some of them in words. */
+export interface Examples {
+  readonly count: number;
+  /** At most as many as fit into a status message; each one line, without secrets. */
+  readonly first: readonly string[];
+}
+
+export interface BackupOutcome {
+  /** The manifest id; the snapshot is durable and can be found by others. */
+  readonly snapshotId: string;
+  /** Sum of the sizes of all files in the snapshot. */
+  readonly totalBytes: number;
+  /** Of which had to be read, since the parent did not have them unchanged. */
+  readonly incrementalBytes: number;
+  /** The parent that was used. */
+  readonly parentSnapshotId: string | undefined;
+  /** Left out of the snapshot, since they could not be read. Always none when onFileError is "fail". */
+  readonly unreadable: Examples;
+  /** Stored, but changed while they were read. */
+  readonly changed: Examples;
+}
+
+export interface RestoreRequest {
+  readonly repository: RepositoryAccess;
+  readonly snapshotId: string;
+  /** The folder that is written into; absolute, free of symbolic links when it was looked up. */
+  readonly targetPath: string;
+  /** Leave holes where the stored files have long runs of zeroes. */
+  readonly isSparse: boolean;
+  readonly parallelFiles: number;
+  /** Name of the file below `.velero` that tells the waiting pod; one path component. */
+  readonly doneMarker: string;
+}
+
+export interface RestoreOutcome {
+  /** Sum of the sizes of all files restored. */
+  readonly totalBytes: number;
+  readonly fileCount: number;
+  /** What the file system did not take, such as owners. */
+  readonly problems: Examples;
+}
+
+export interface WorkProgress {
+  readonly bytesDone: number;
+  /** 0 until it is known. */
+  readonly totalBytes: number;
+}
+
+export interface WorkRun {
+  readonly signal: AbortSignal;
+  /** May be called as often as one likes; cheap, never throws. */
+  onProgress(progress: WorkProgress): void;
+}
+
+/**
+ * Guarantees: `backUp` resolves when the snapshot is durable and can be found, and leaves none that can be when it
+ * rejects. `restore` resolves when everything, and after it the done marker, is durable. Several may run at once.
+ *
+ * Errors: any coded error. An abort travels as itself, and nothing is left running when it does.
+ */
+export interface VolumeWork {
+  backUp(request: BackupRequest, run: WorkRun): Promise<BackupOutcome>;
+  restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome>;
+}
