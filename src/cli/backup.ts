@@ -1,0 +1,173 @@
+/** `fsb backup PATH`. */
+
+import { realpath } from "node:fs/promises";
+import { hostname, userInfo } from "node:os";
+import { type Command, Option } from "commander";
+import { backUp } from "../backup/backup.ts";
+import { describeFailures } from "../backup/file-report.ts";
+import { systemClock } from "../base/clock.ts";
+import { openRepository, type Repository } from "../repository/repository.ts";
+import { selectParent } from "../snapshot/selector.ts";
+import type { SnapshotManifest, SnapshotSource } from "../snapshot/snapshot-manifest.ts";
+import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
+import { VolumeError } from "../volume/volume-error.ts";
+import { CliError } from "./cli-error.ts";
+import { exitCodes } from "./exit-code.ts";
+import {
+  type CommonOptions,
+  type Invocation,
+  jsonOption,
+  outputOf,
+  passwordFileOption,
+  repoOption,
+  repositoryOptions,
+} from "./invocation.ts";
+import { formatBytes, type Output } from "./terminal.ts";
+
+interface BackupCommandOptions extends CommonOptions {
+  readonly source?: string;
+  readonly tag: readonly string[];
+  readonly parent: string;
+  readonly onFileError: "fail" | "continue";
+}
+
+export function addBackupCommand(program: Command, invocation: Invocation): void {
+  program
+    .command("backup")
+    .description("store a folder as a snapshot")
+    .argument("<path>", "the folder")
+    .addOption(repoOption)
+    .addOption(passwordFileOption)
+    .addOption(new Option("--source <user@host:/path>", "whose snapshot it is (default: you, this host, the folder)"))
+    .addOption(new Option("--tag <key:value>", "a tag; may be given several times").default([]).argParser(append))
+    .addOption(
+      new Option("--parent <auto|none|id>", "the snapshot whose unchanged files need not be read").default("auto"),
+    )
+    .addOption(
+      new Option("--on-file-error <fail|continue>", "what to do about a file that cannot be read")
+        .choices(["fail", "continue"])
+        .default("fail"),
+    )
+    .addOption(jsonOption)
+    .action((path: string, options: BackupCommandOptions) => backup(invocation, path, options));
+}
+
+async function backup(invocation: Invocation, path: string, options: BackupCommandOptions): Promise<void> {
+  const { signal } = invocation;
+  const output = outputOf(invocation, options);
+  const folder = await resolveFolder(path);
+  const source = options.source === undefined ? ownSource(folder) : parseSource(options.source);
+  const tags = parseTags(options.tag);
+  const identity = { userName: source.userName, hostName: source.host };
+  await using repository = await openRepository(await repositoryOptions(invocation, options, "open", identity));
+  const result = await backUp({
+    repository,
+    path: folder,
+    source,
+    description: "",
+    tags,
+    pins: [],
+    parent: await findParent(repository, options.parent, source, output, signal),
+    onFileError: options.onFileError,
+    clock: systemClock,
+    signal,
+    onProgress: ({ bytesDone, bytesTotal, filesDone }) =>
+      output.progress(() => `${filesDone} files, ${formatBytes(bytesDone)} of about ${formatBytes(bytesTotal)}`),
+    warn: (message) => output.note(message),
+  });
+  const { snapshot, readBytes, uploadedBytes, failures, changed, vanished, skipped } = result;
+  const { files = 0, symlinks = 0, dirs: directories = 0, size: bytes = 0 } = snapshot.rootEntry.summary ?? {};
+  if (failures.count > 0) output.note(`not in the snapshot: ${describeFailures(failures)}`);
+  if (changed.count > 0) output.note(`changed while they were read: ${list(changed.named)}`);
+  if (vanished.count > 0) output.note(`vanished while the backup ran: ${list(vanished.named)}`);
+  const value = {
+    snapshotId: snapshot.id,
+    rootObjectId: snapshot.rootEntry.objectId,
+    source: formatSource(source),
+    files,
+    directories,
+    symlinks,
+    bytes,
+    readBytes,
+    uploadedBytes,
+    fileErrors: failures.count,
+    filesChanged: changed.count,
+    filesVanished: vanished.count,
+    specialFilesSkipped: skipped.count,
+    errors: failures.named,
+  };
+  await output.result(
+    value,
+    () =>
+      `snapshot ${snapshot.id}: ${files} files, ${directories} folders, ${formatBytes(bytes)}; ` +
+      `read ${formatBytes(readBytes)}, stored ${formatBytes(uploadedBytes)} new` +
+      (skipped.count > 0 ? `; skipped ${skipped.count} sockets, pipes or devices` : ""),
+  );
+  if (failures.count > 0) invocation.exitCode = exitCodes.incomplete;
+}
+
+async function findParent(
+  repository: Repository,
+  wanted: string,
+  source: SnapshotSource,
+  output: Output,
+  signal: AbortSignal,
+): Promise<SnapshotManifest | undefined> {
+  if (wanted === "none") return undefined;
+  const manifests = await repository.loadManifests(signal);
+  if (wanted !== "auto") return loadSnapshot(manifests, wanted);
+  return selectParent(
+    listSnapshots(manifests, (message) => output.note(message)),
+    source,
+    {},
+  );
+}
+
+async function resolveFolder(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    throw new VolumeError("VOLUME_NOT_FOUND", `there is no folder at ${path}`, { cause, detail: { path } });
+  }
+}
+
+/** As kopia names its client: the host up to its first dot, in lower case. */
+function ownSource(path: string): SnapshotSource {
+  const host = (hostname().split(".")[0] ?? "").toLowerCase();
+  return { userName: userInfo().username, host, path };
+}
+
+function parseSource(text: string): SnapshotSource {
+  const match = /^([^@:]+)@([^@:]+):(.+)$/.exec(text);
+  if (match === null) {
+    throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a source`, { hint: "write it as user@host:/path" });
+  }
+  return { userName: match[1] as string, host: match[2] as string, path: match[3] as string };
+}
+
+export function formatSource({ userName, host, path }: SnapshotSource): string {
+  return `${userName}@${host}:${path}`;
+}
+
+/** kopia keeps tags of people under keys that begin with `tag:`. */
+function parseTags(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const colon = text.indexOf(":");
+      if (colon <= 0) {
+        throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a tag`, { hint: "write it as key:value" });
+      }
+      return [`tag:${text.slice(0, colon)}`, text.slice(colon + 1)];
+    }),
+  );
+}
+
+function append(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function list(names: readonly string[]): string {
+  return names.length <= 10
+    ? names.join(", ")
+    : `${names.slice(0, 10).join(", ")} and ${names.length - 10} or more others`;
+}

@@ -1,0 +1,5 @@
+import { CodedError } from "../base/errors.ts";
+
+export type CliErrorCode = "CLI_LOCATION_UNSUPPORTED" | "CLI_PASSWORD_MISSING" | "CLI_USAGE" | "CLI_VERIFY_FAILED";
+
+export class CliError extends CodedError<CliErrorCode> {}

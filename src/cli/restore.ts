@@ -1,0 +1,93 @@
+/** `fsb restore SNAPSHOT TARGET`. */
+
+import { mkdir } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { toUtf8 } from "../base/bytes.ts";
+import { errnoOf } from "../base/errors.ts";
+import { type RestoreResult, restore } from "../restore/restore.ts";
+import { displayNameOf } from "../volume/entry-name.ts";
+import { attempt } from "../volume/volume-error.ts";
+import { exitCodes } from "./exit-code.ts";
+import {
+  type CommonOptions,
+  type Invocation,
+  jsonOption,
+  openForReading,
+  outputOf,
+  passwordFileOption,
+  repoOption,
+} from "./invocation.ts";
+import { findEntry } from "./snapshot-selection.ts";
+import { formatBytes } from "./terminal.ts";
+
+interface RestoreCommandOptions extends CommonOptions {
+  readonly sparse: boolean;
+}
+
+export function addRestoreCommand(program: Command, invocation: Invocation): void {
+  program
+    .command("restore")
+    .description("write a snapshot, or what lies at a path in it, into a folder")
+    .argument("<snapshot[:path]>", "an id, a beginning of one, latest or latest~N")
+    .argument("<target>", "the folder; made if it is not there, and what it holds besides is kept")
+    .addOption(repoOption)
+    .addOption(passwordFileOption)
+    .addOption(new Option("--no-sparse", "write long runs of zeros out, instead of leaving holes"))
+    .addOption(jsonOption)
+    .action((selector: string, target: string, options: RestoreCommandOptions) =>
+      restoreSnapshot(invocation, selector, target, options),
+    );
+}
+
+async function restoreSnapshot(
+  invocation: Invocation,
+  selector: string,
+  target: string,
+  options: RestoreCommandOptions,
+): Promise<void> {
+  const { signal } = invocation;
+  const output = outputOf(invocation, options);
+  await using repository = await openForReading(invocation, options);
+  const { snapshot, entry } = await findEntry(repository, selector, output, signal);
+  await makeTarget(target);
+  const result = await restore({
+    repository,
+    entry,
+    target,
+    zeros: options.sparse ? "holes" : "written",
+    signal,
+    warn: (message) => output.note(message),
+    onProgress: ({ bytesDone, bytesTotal, entriesDone }) =>
+      output.progress(() => `${entriesDone} entries, ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`),
+  });
+  const { differences, ...counts } = result;
+  for (const line of describeDifferences(differences)) output.note(line);
+  await output.result(
+    { snapshotId: snapshot.id, target, ...counts, attributeErrors: differences.count, differences: differences.named },
+    () =>
+      `restored ${counts.files} files, ${counts.folders} folders, ${counts.symlinks} links, ` +
+      `${formatBytes(counts.bytes)} of snapshot ${snapshot.id} to ${target}`,
+  );
+  if (differences.count > 0) invocation.exitCode = exitCodes.incomplete;
+}
+
+/** What else is there is left for the restore to refuse by its name. */
+async function makeTarget(target: string): Promise<void> {
+  await attempt("make folder", displayNameOf(toUtf8(target)), async () => {
+    try {
+      await mkdir(target, { recursive: true });
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+    }
+  });
+}
+
+function describeDifferences({ count, named }: RestoreResult["differences"]): string[] {
+  const lines = named
+    .slice(0, 10)
+    .map(
+      ({ path, attribute, wanted, found, errno }) =>
+        `${path}: ${attribute} is ${found}, not ${wanted}${errno ? ` (${errno})` : ""}`,
+    );
+  return count > lines.length ? [...lines, `and ${count - lines.length} more attributes that were not taken`] : lines;
+}
