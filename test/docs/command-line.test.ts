@@ -1,0 +1,95 @@
+/** docs/operations/command-line.md tells the commands, flags, fields and exit codes that the program has. */
+
+import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { exitCodes } from "../../src/cli/exit-code.ts";
+import { fsb, fsbJson, fsbJsonLines } from "../support/fsb.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { Page } from "./page.ts";
+
+const page = new Page("docs/operations/command-line.md");
+const documented = page.headings(3);
+const commonFlags = flagsIn(page.section("Where, and with which password"));
+
+describe("docs/operations/command-line.md", () => {
+  it("has a heading for each command, and for no other", async () => {
+    assert.deepEqual(documented.toSorted(), (await commandsBelow("fsb")).toSorted());
+  });
+
+  it("has every flag of every command, and no other", async () => {
+    assert.equal(commonFlags.length, 3);
+    for (const command of documented) {
+      const inHelp = [...(await helpOf(command)).matchAll(/^ {2}(-.+?)(?: {2}|$)/gm)].map(
+        (match) => match[1] as string,
+      );
+      const expected = [...flagsIn(page.section(command)), ...(command === "fsb agent" ? [] : commonFlags)];
+      assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
+    }
+  });
+
+  it("names the fields of every result", async (t) => {
+    const folder = temporaryFolder(t);
+    const volume = join(folder, "volume");
+    mkdirSync(join(volume, "sub"), { recursive: true });
+    writeFileSync(join(volume, "a.txt"), "hello");
+    writeFileSync(Buffer.concat([Buffer.from(`${volume}/`), Buffer.from([0x61, 0xfe])]), "a name of other bytes");
+    symlinkSync("a.txt", join(volume, "link"));
+    const repo = ["--repo", join(folder, "repository")];
+    const results: Record<string, readonly Record<string, unknown>[]> = {
+      "fsb repo create": [await fsbJson(["repo", "create", ...repo])],
+      "fsb backup": [await fsbJson(["backup", volume, ...repo])],
+      "fsb repo status": [await fsbJson(["repo", "status", ...repo])],
+      "fsb restore": [await fsbJson(["restore", "latest", join(folder, "target"), ...repo])],
+      "fsb snapshot list": await fsbJsonLines(["snapshot", "list", ...repo]),
+      "fsb snapshot show": [await fsbJson(["snapshot", "show", "latest", ...repo])],
+      "fsb snapshot ls": await fsbJsonLines(["snapshot", "ls", ...repo]),
+      "fsb snapshot verify": [await fsbJson(["snapshot", "verify", ...repo])],
+    };
+    for (const command of documented) {
+      const told = new Set((results[command] ?? []).flatMap((result) => Object.keys(result)));
+      assert.deepEqual([...told].sort(), fieldsOf(command).toSorted(), command);
+    }
+  });
+
+  it("is right about the commands without JSON, and how snapshots are written", async (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "hosts"), "127.0.0.1\n");
+    const repo = ["--repo", join(folder, "repository")];
+    await fsb(["repo", "create", ...repo]);
+    const { snapshotId } = await fsbJson(["backup", folder, ...repo]);
+    await fsb(["backup", folder, ...repo]);
+    const selectors = ["latest", "latest~1", String(snapshotId).slice(0, 8)];
+    for (const selector of selectors)
+      assert.equal(await fsb(["snapshot", "cat", `${selector}:hosts`, ...repo]), "127.0.0.1\n");
+  });
+
+  it("tells the exit codes", () => {
+    assert.deepEqual(
+      page.table("| code |").map(([code]) => Number(code)),
+      Object.values(exitCodes),
+    );
+  });
+});
+
+async function helpOf(command: string): Promise<string> {
+  return await fsb([...command.split(" ").slice(1), "--help"]);
+}
+
+/** Commands that do something themselves, in full. */
+async function commandsBelow(command: string): Promise<string[]> {
+  const [, list] = (await helpOf(command)).split("\nCommands:\n");
+  if (list === undefined) return [command];
+  const names = [...list.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1]).filter((name) => name !== "help");
+  return (await Promise.all(names.map((name) => commandsBelow(`${command} ${name}`)))).flat();
+}
+
+function flagsIn(section: string): string[] {
+  return [...section.matchAll(/^- `(-[^`]+)`:/gm)].map((match) => match[1] as string);
+}
+
+function fieldsOf(command: string): string[] {
+  const list = /^JSON: (.+?)\.$/ms.exec(page.section(command))?.[1] ?? "";
+  return [...list.matchAll(/`([A-Za-z0-9]+)`/g)].map((match) => match[1] as string);
+}
