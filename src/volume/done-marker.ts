@@ -12,7 +12,6 @@
 import { toUtf8 } from "../base/bytes.ts";
 import { type AttributeDifference, applyMode } from "./attributes.ts";
 import { Descriptor, fsync, openFlags } from "./descriptor.ts";
-import type { EntryStat } from "./entry.ts";
 import { makeFolder } from "./make-folder.ts";
 import type { OpenFolder } from "./open-folder.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -48,18 +47,4 @@ export async function writeDoneMarker(
   await folder.sync();
   await volume.sync();
   return differences;
-}
-
-/**
- * Whether this user can go through the folder by its permission bits. A volume whose root does not let the user of
- * `restore-wait` through hides the marker from it, and the pod would wait for ever. Access control lists are not seen.
- */
-export function letsThrough(
-  folder: EntryStat,
-  user: { readonly uid: number; readonly gids: readonly number[] },
-): boolean {
-  if (user.uid === 0) return true;
-  if (user.uid === folder.uid) return (folder.mode & 0o100) !== 0;
-  if (user.gids.includes(folder.gid)) return (folder.mode & 0o010) !== 0;
-  return (folder.mode & 0o001) !== 0;
 }

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { type CodedError, hasCode } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { restore } from "../../src/restore/restore.ts";
 import { type MemoryRepository, openMemoryRepository } from "../repository/memory-repository.ts";
@@ -223,7 +224,11 @@ test("a full target ends the restore at once, as that, and leaves no part of a f
   if (!requireRoot(t)) return;
   const scene = await setScene(t, { a: "small", b: Buffer.alloc(3 << 20, "x"), c: { file: "text" } });
   using volume = new SmallVolume(scene.work, 1);
-  await assert.rejects(restoreEntry(scene.memory, await backUp(scene), volume.folder), { code: "VOLUME_FULL" });
+  await assert.rejects(restoreEntry(scene.memory, await backUp(scene), volume.folder), (error: CodedError) => {
+    assert.equal(error.code, "RESTORE_STOPPED");
+    assert.match(error.message, /could not restore b$/);
+    return hasCode(error, "VOLUME_FULL");
+  });
   assert.deepEqual(temporaryNames(volume.folder), []);
   assert.equal(fs.existsSync(join(volume.folder, "b")), false);
 });

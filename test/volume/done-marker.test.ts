@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { letsThrough, writeDoneMarker } from "../../src/volume/done-marker.ts";
+import { writeDoneMarker } from "../../src/volume/done-marker.ts";
 import { type OpenFolder, openVolume } from "../../src/volume/open-folder.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -68,20 +68,5 @@ describe("the done marker", () => {
       await assert.rejects(writeDoneMarker(volume, wrong, { signal }), { code: "VOLUME_NAME_INVALID" }, wrong);
     }
     assert.deepEqual(fs.readdirSync(root), []);
-  });
-
-  it("is reached by a user whom the volume's root lets through", () => {
-    const base = { kind: "folder", uid: 500, gid: 600, size: 0, mtimeNs: 0n, device: 1, inode: 1n } as const;
-    const cases: [mode: number, user: { uid: number; gids: number[] }, reached: boolean][] = [
-      [0o700, { uid: 0, gids: [] }, true],
-      [0o700, { uid: 500, gids: [] }, true],
-      [0o700, { uid: 1000, gids: [600] }, false],
-      [0o710, { uid: 1000, gids: [1, 600] }, true],
-      [0o701, { uid: 1000, gids: [600] }, false],
-      [0o711, { uid: 1000, gids: [1000] }, true],
-      [0o077, { uid: 500, gids: [600] }, false],
-      [0o744, { uid: 1000, gids: [600] }, false],
-    ];
-    for (const [mode, user, reached] of cases) assert.equal(letsThrough({ ...base, mode }, user), reached);
   });
 });
