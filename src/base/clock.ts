@@ -11,6 +11,12 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** Whether what was made at that time has reached the age; also when the clock was set back behind it since. */
+export function isOlder(sinceMs: number, ageMs: number, clock: Clock): boolean {
+  const agedMs = clock.nowMs() - sinceMs;
+  return agedMs >= ageMs || agedMs < 0;
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   // The wall clock to the millisecond, and below that a counter, so that two readings rarely agree.

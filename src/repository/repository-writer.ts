@@ -1,5 +1,7 @@
 /** Adds objects and manifests to a repository; nothing shows before `flush`. */
 
+import { strict as assert } from "node:assert";
+import { emptyBytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RandomSource } from "../base/random.ts";
 import type { BytesToStore, Chunk, FileToStore, PackerCounters } from "../kernel/kernel.ts";
@@ -7,14 +9,16 @@ import type { ContentWriter, FileEvent } from "./content/content-writer.ts";
 import {
   encodeManifests,
   type ManifestEntry,
-  type ManifestId,
   type ManifestLabels,
+  type ManifestVersion,
 } from "./manifest/manifest-codec.ts";
 import { newManifestId } from "./manifest/manifests.ts";
 import type { ObjectId } from "./object/object-id.ts";
 import { objectOfChunks, writeObjects } from "./object/object-writer.ts";
 
 const manifestPrefix = "m";
+/** Some 2 KB each, before gzip: far below where the splitter would cut, since each content is a document of its own. */
+const manifestsPerContent = 500;
 
 /** Not for use by two callers at once. Disposing without a flush forgets what was not flushed. */
 export class RepositoryWriter implements AsyncDisposable {
@@ -62,28 +66,41 @@ export class RepositoryWriter implements AsyncDisposable {
     return await writeObjects(this.#contents, items, signal);
   }
 
-  /** `data` is the document's JSON, compact. Its id means nothing to others before the flush. */
-  putManifest(labels: ManifestLabels, data: Uint8Array): ManifestId {
-    const id = newManifestId(this.#random);
-    this.#pendingManifests.push({ id, labels, modifiedNs: this.#clock.nowNs(), deleted: false, data });
-    return id;
+  /**
+   * `data` is the document's JSON, compact. The id means nothing to others before the flush. Of documents that it takes
+   * the place of, it is the younger, whatever clock they were written by.
+   */
+  putManifest(labels: ManifestLabels, data: Uint8Array, replaced: readonly ManifestVersion[] = []): ManifestVersion {
+    const entry = {
+      id: newManifestId(this.#random),
+      labels,
+      modifiedNs: this.#timeAfter(replaced),
+      deleted: false,
+      data,
+    };
+    this.#pendingManifests.push(entry);
+    return entry;
   }
 
-  deleteManifest(id: ManifestId): void {
-    const modifiedNs = this.#clock.nowNs();
-    this.#pendingManifests.push({ id, labels: {}, modifiedNs, deleted: true, data: new Uint8Array(0) });
+  /** Younger than what it takes away. */
+  deleteManifest(deleted: ManifestVersion): void {
+    const modifiedNs = this.#timeAfter([deleted]);
+    this.#pendingManifests.push({ id: deleted.id, labels: {}, modifiedNs, deleted: true, data: emptyBytes });
   }
 
   /** Manifests and all they refer to become visible at once, by one index blob. */
   async flush(signal: AbortSignal): Promise<void> {
-    if (this.#pendingManifests.length > 0) {
-      await this.#contents.storeBytes(
-        [{ prefix: manifestPrefix, bytes: encodeManifests(this.#pendingManifests) }],
-        signal,
-      );
+    for (let from = 0; from < this.#pendingManifests.length; from += manifestsPerContent) {
+      const bytes = encodeManifests(this.#pendingManifests.slice(from, from + manifestsPerContent));
+      const [chunks = []] = await this.#contents.storeBytes([{ prefix: manifestPrefix, bytes }], signal);
+      assert(chunks.length === 1, "manifests lie in one content");
     }
     await this.#contents.flush(signal);
     this.#pendingManifests = [];
+  }
+
+  #timeAfter(others: readonly ManifestVersion[]): bigint {
+    return others.reduce((time, { modifiedNs }) => (modifiedNs >= time ? modifiedNs + 1n : time), this.#clock.nowNs());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

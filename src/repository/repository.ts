@@ -6,7 +6,7 @@
  */
 
 import { toBase64, toUtf8 } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, isOlder } from "../base/clock.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
 import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
 import { typescriptKernel } from "../kernel/typescript/kernel.ts";
@@ -14,6 +14,7 @@ import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
 import type { ClientIdentity } from "./content/session.ts";
+import { FormatError } from "./format/format-error.ts";
 import { kernelFormatOf } from "./format/kernel-format.ts";
 import {
   createFormat,
@@ -109,7 +110,7 @@ export class Repository implements AsyncDisposable {
   readonly #random: RandomSource;
   readonly #identity: ClientIdentity;
   readonly #warn: ((message: string) => void) | undefined;
-  #opened: OpenedFormat;
+  readonly #opened: OpenedFormat;
   #formatReadMs: number;
 
   constructor(options: OpenOptions, opened: OpenedFormat) {
@@ -182,14 +183,25 @@ export class Repository implements AsyncDisposable {
   /** Renews old views, so that an upgrade lock is honoured and no content is relied on that maintenance took away. */
   async #assertWritable(signal: AbortSignal): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    if (nowMs - this.#formatReadMs >= viewAgeMaxMs) {
-      this.#opened = await refreshFormat(this.#store, this.#opened, {
-        signal,
-        nowMs,
-        ...(this.#warn && { warn: this.#warn }),
-      });
+    if (isOlder(this.#formatReadMs, viewAgeMaxMs, this.#clock)) {
+      const options = { signal, nowMs, ...(this.#warn && { warn: this.#warn }) };
+      const { format } = await refreshFormat(this.#store, this.#opened, options);
+      assertSameParameters(this.format, format);
       this.#formatReadMs = nowMs;
     }
-    if (nowMs - this.index.listedMs >= viewAgeMaxMs) await this.index.refresh(signal);
+    if (isOlder(this.index.listedMs, viewAgeMaxMs, this.#clock)) await this.index.refresh(signal);
   }
+}
+
+/** All that is open here works by the parameters it was opened with; what it wrote now, readers of the new might not see. */
+function assertSameParameters(opened: RepositoryFormat, now: RepositoryFormat): void {
+  const same =
+    opened.version === now.version &&
+    opened.indexVersion === now.indexVersion &&
+    opened.epochs.enabled === now.epochs.enabled &&
+    opened.epochs.refreshFrequencyMs === now.epochs.refreshFrequencyMs;
+  if (same) return;
+  throw new FormatError("REPOSITORY_UPGRADING", "the repository was given other parameters while it was open", {
+    hint: "run again: it is opened anew then",
+  });
 }

@@ -77,6 +77,22 @@ export function describeBlobStoreContract(name: string, open: (t: TestContext) =
       assert.equal(await text(store, data), "as it was put");
     });
 
+    contract("a put that is to keep what is there makes a new blob, and leaves an old one as it is", async (store) => {
+      await store.put(data, [toUtf8("first")], { signal, existing: "keep" });
+      await assert.rejects(store.put(data, [toUtf8("second")], { signal, existing: "keep" }), coded("BLOB_EXISTS"));
+      assert.equal(await text(store, data), "first");
+      assert.deepEqual(await listedIds(store, ""), [data]);
+    });
+
+    contract("of puts at once that are to keep what is there, one wins", async (store) => {
+      const texts = Array.from({ length: 8 }, (_, i) => `writer ${i}`);
+      const puts = texts.map((one) => store.put(data, [toUtf8(one)], { signal, existing: "keep" }));
+      const outcomes = await Promise.allSettled(puts);
+      const winners = texts.filter((_, i) => outcomes[i]?.status === "fulfilled");
+      assert.equal(winners.length, 1);
+      assert.equal(await text(store, data), winners[0]);
+    });
+
     contract("a put leaves the parts as they were", async (store) => {
       const parts = [toUtf8("one"), toUtf8("two")];
       await store.put(data, parts, { signal });

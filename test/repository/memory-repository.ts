@@ -5,7 +5,7 @@ import { toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
-import type { BlobId, BlobMetadata, BlobStore, ByteRange } from "../../src/repository/blob/blob-store.ts";
+import type { BlobId, BlobMetadata, BlobStore, ByteRange, PutOptions } from "../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
 import { type ContentId, contentIdOf, keyOf } from "../../src/repository/content/content-id.ts";
 import { kernelFormatOf } from "../../src/repository/format/kernel-format.ts";
@@ -149,7 +149,7 @@ export class InterruptedBlobStore implements BlobStore {
     return bytes;
   }
 
-  async put(id: BlobId, parts: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<void> {
+  async put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
     await this.before("put", id);
     await this.#inner.put(id, parts, options);
     await this.after("put", id);

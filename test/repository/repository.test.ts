@@ -26,7 +26,7 @@ test("a new repository is made as Velero makes it: settings, format, maintenance
   await using repository = await createRepository({ store, password, clock, signal, random: seededRandom("new") });
   assert.deepEqual(
     puts.map((id) => (id.startsWith("xn0_") ? "xn0_…" : id)),
-    ["kopia.blobcfg", "kopia.repository", "s…", "q…", "xn0_…", "udmrepo.Repository"],
+    ["kopia.repository", "kopia.blobcfg", "s…", "q…", "xn0_…", "udmrepo.Repository"],
   );
   const mark = fromUtf8(await store.get("udmrepo.Repository" as never, { signal }));
   assert.equal(mark, `{"uniqueID":"${toBase64(repository.format.uniqueId)}"}`);

@@ -155,7 +155,7 @@ export class TypeScriptPacker implements Packer {
         }
       }
     } finally {
-      for (const whole of await Promise.all(ahead)) if (whole.kind === "large") await closeFile(whole.fd);
+      for (const whole of await Promise.all(ahead)) if (whole.kind === "large") await closeRead(whole.fd);
     }
   }
 
@@ -199,7 +199,7 @@ export class TypeScriptPacker implements Packer {
       if (errno === undefined) throw error;
       yield { kind: "failed", file, operation: "read", errno };
     } finally {
-      await closeFile(fd);
+      await closeRead(fd);
     }
   }
 
@@ -273,8 +273,12 @@ async function readWhole(folderFd: number, file: FileToStore, signal: AbortSigna
   } catch (error) {
     return { kind: "failed", operation: "read", errno: errnoOf(error) ?? "EIO" };
   } finally {
-    if (!keepOpen) await closeFile(fd);
+    if (!keepOpen) await closeRead(fd);
   }
+}
+
+async function closeRead(fd: number): Promise<void> {
+  await closeFile(fd).catch(() => undefined); // What was only read loses nothing by it.
 }
 
 function hasChanged(before: BigIntStats, after: BigIntStats, bytesRead: number): boolean {

@@ -16,6 +16,12 @@ export interface BlobMetadata {
   readonly modifiedMs: number;
 }
 
+export interface PutOptions {
+  readonly signal: AbortSignal;
+  /** "keep": a blob of this id that is there stays, and BLOB_EXISTS is thrown. Of several at once, one wins. */
+  readonly existing?: "keep";
+}
+
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
@@ -40,7 +46,7 @@ export interface BlobStore extends AsyncDisposable {
   /** The whole blob, or the range. The caller owns the bytes. */
   get(id: BlobId, options: { readonly signal: AbortSignal; readonly range?: ByteRange }): Promise<Uint8Array>;
   /** The blob is the parts, one after the other. The store does not keep or change them. */
-  put(id: BlobId, parts: readonly Uint8Array[], options: { readonly signal: AbortSignal }): Promise<void>;
+  put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void>;
   delete(id: BlobId, options: { readonly signal: AbortSignal }): Promise<void>;
   list(prefix: string, options: { readonly signal: AbortSignal }): AsyncIterable<BlobMetadata>;
   /** Undefined when there is no such blob. */
@@ -48,6 +54,7 @@ export interface BlobStore extends AsyncDisposable {
 }
 
 export type BlobErrorCode =
+  | "BLOB_EXISTS"
   | "BLOB_ID_INVALID"
   | "BLOB_NOT_FOUND"
   | "BLOB_RANGE_INVALID"
@@ -80,6 +87,11 @@ export function rangeWithin(id: BlobId, blobLength: number, range: ByteRange | u
 
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
+}
+
+/** For stores whose `put` is to keep what is there. */
+export function blobExists(id: BlobId): BlobError {
+  return new BlobError("BLOB_EXISTS", `there is a blob ${id} already`, { detail: { blob: id } });
 }
 
 /** Ids are printable ASCII without `/`, at most 250 characters, and do not begin with a dot. */

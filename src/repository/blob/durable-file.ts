@@ -8,7 +8,7 @@
  */
 
 import { constants } from "node:fs";
-import { type FileHandle, link, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, link, lstat, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "../../base/bytes.ts";
 import { errnoOf } from "../../base/errors.ts";
@@ -19,12 +19,12 @@ export interface DurableFile {
   readonly name: string;
   /** The file is the parts, one after the other. */
   readonly parts: readonly Uint8Array[];
-  /** "keep" leaves a file of this name as it is, and that is success. */
+  /** "keep" leaves a file of this name as it is. */
   readonly existing: "replace" | "keep";
 }
 
 /**
- * Writes the file, mode 0600. The caller then syncs the folder.
+ * Writes the file, mode 0600, and tells whether it is the one that is there now. The caller then syncs the folder.
  *
  * Errors: of the system calls. Whatever goes wrong, the old file is whole and no temporary file is left, unless it
  * cannot be removed either.
@@ -32,7 +32,7 @@ export interface DurableFile {
 export async function writeDurableFile(
   file: DurableFile,
   { signal, random }: { signal: AbortSignal; random: RandomSource },
-): Promise<void> {
+): Promise<boolean> {
   const temporary = join(file.folder, `.tmp.${toHex(random(8))}`);
   const target = join(file.folder, file.name);
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
@@ -44,8 +44,9 @@ export async function writeDurableFile(
       await handle.close();
     }
     signal.throwIfAborted();
-    if (file.existing === "replace") await rename(temporary, target);
-    else await publishUnlessPresent(temporary, target);
+    if (file.existing === "keep") return await publishUnlessPresent(temporary, target);
+    await rename(temporary, target);
+    return true;
   } catch (error) {
     // The error to tell is the one that brought us here; a temporary file that stays is garbage and never listed.
     await unlink(temporary).catch(() => undefined);
@@ -86,14 +87,33 @@ function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Arr
   return left;
 }
 
-/** `link` makes the name only if it is new, whoever else tries; a file system without hard links leaves `rename`. */
-async function publishUnlessPresent(temporary: string, target: string): Promise<void> {
+/**
+ * `link` makes the name only if it is new, whoever else tries. A file system without hard links leaves to look first and
+ * then `rename`, which two at the very same time can both pass.
+ */
+async function publishUnlessPresent(temporary: string, target: string): Promise<boolean> {
+  let published = true;
   try {
     await link(temporary, target);
   } catch (error) {
     const errno = errnoOf(error) ?? "";
-    if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno)) return await rename(temporary, target);
-    if (errno !== "EEXIST") throw error;
+    if (errno !== "EEXIST" && !["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno)) throw error;
+    published = errno !== "EEXIST" && !(await isPresent(target));
+    if (published) {
+      await rename(temporary, target);
+      return true;
+    }
   }
   await unlink(temporary);
+  return published;
+}
+
+async function isPresent(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
 }

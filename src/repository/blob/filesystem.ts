@@ -17,6 +17,7 @@ import { lstat, mkdir, open, opendir, realpath, stat, unlink } from "node:fs/pro
 import { dirname, join, resolve } from "node:path";
 import { mapBounded } from "../../base/concurrency.ts";
 import { errnoOf } from "../../base/errors.ts";
+import { makeFolders } from "../../base/make-folders.ts";
 import { type RandomSource, systemRandom } from "../../base/random.ts";
 import {
   type BlobLayout,
@@ -33,6 +34,8 @@ import {
   type BlobMetadata,
   type BlobStore,
   type ByteRange,
+  blobExists,
+  type PutOptions,
   rangeWithin,
 } from "./blob-store.ts";
 import { syncFolder, writeDurableFile } from "./durable-file.ts";
@@ -139,18 +142,21 @@ class FilesystemBlobStore implements BlobStore {
     });
   }
 
-  async put(id: BlobId, parts: readonly Uint8Array[], { signal }: { signal: AbortSignal }): Promise<void> {
+  async put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
+    const { signal } = options;
+    const existing = options.existing ?? ("replace" as const);
     signal.throwIfAborted();
     await this.#translating(`write blob ${id}`, async () => {
       const { folders, file } = locateBlob(await this.#settledLayout(signal), id);
       const chain = folderChain(this.#root, folders);
-      const write = async (): Promise<void> => {
-        await makeFolders(chain.slice(1));
-        const durable = { folder: chain.at(-1) ?? this.#root, name: file, parts, existing: "replace" } as const;
-        await writeDurableFile(durable, { signal, random: this.#random });
+      const write = async (): Promise<boolean> => {
+        await makeBlobFolders(chain.slice(1));
+        const durable = { folder: chain.at(-1) ?? this.#root, name: file, parts, existing };
+        return await writeDurableFile(durable, { signal, random: this.#random });
       };
       // Once more when an operator who tidies up took the folder away while it was empty.
-      await write().catch((error: unknown) => (errnoOf(error) === "ENOENT" ? write() : Promise.reject(error)));
+      const again = (error: unknown) => (errnoOf(error) === "ENOENT" ? write() : Promise.reject(error));
+      if (!(await write().catch(again))) throw blobExists(id);
       for (const folder of chain.toReversed()) await syncFolder(folder);
     });
   }
@@ -332,7 +338,7 @@ function folderChain(root: string, folders: readonly string[]): readonly string[
 }
 
 /** Never the repository's own folder: where it is missing, a file system is not mounted, and what is below is another. */
-async function makeFolders(folders: readonly string[]): Promise<void> {
+async function makeBlobFolders(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
     try {
       await mkdir(folder, { mode: 0o700 });
@@ -345,7 +351,7 @@ async function makeFolders(folders: readonly string[]): Promise<void> {
 }
 
 async function makeRepositoryFolder(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  const made = await makeFolders(folder, 0o700);
   if (made === undefined) return;
   for (let child = folder; ; child = dirname(child)) {
     await syncFolder(dirname(child));

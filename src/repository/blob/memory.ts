@@ -8,6 +8,8 @@ import {
   type BlobMetadata,
   type BlobStore,
   type ByteRange,
+  blobExists,
+  type PutOptions,
   rangeWithin,
 } from "./blob-store.ts";
 
@@ -28,8 +30,9 @@ export class MemoryBlobStore implements BlobStore {
     return blob.bytes.slice(offset, offset + length);
   }
 
-  async put(id: BlobId, parts: readonly Uint8Array[], { signal }: { signal: AbortSignal }): Promise<void> {
+  async put(id: BlobId, parts: readonly Uint8Array[], { signal, existing }: PutOptions): Promise<void> {
     signal.throwIfAborted();
+    if (existing === "keep" && this.#blobs.has(id)) throw blobExists(id);
     const bytes = new Uint8Array(totalLength(parts));
     let offset = 0;
     for (const part of parts) {

@@ -11,6 +11,7 @@ import {
   type BlobMetadata,
   type BlobStore,
   type ByteRange,
+  type PutOptions,
 } from "./blob-store.ts";
 
 export type BlobOperationName = "get" | "put" | "delete" | "list" | "metadata";
@@ -80,7 +81,7 @@ export class ObservedBlobStore implements BlobStore {
     );
   }
 
-  put(id: BlobId, parts: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<void> {
+  put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
     return this.#observe(
       "put",
       id,

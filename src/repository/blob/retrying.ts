@@ -11,7 +11,14 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { type RandomSource, systemRandom } from "../../base/random.ts";
-import { BlobError, type BlobId, type BlobMetadata, type BlobStore, type ByteRange } from "./blob-store.ts";
+import {
+  BlobError,
+  type BlobId,
+  type BlobMetadata,
+  type BlobStore,
+  type ByteRange,
+  type PutOptions,
+} from "./blob-store.ts";
 
 /** As kopia for S3. A folder gets as many: what a local disk refuses, a network mount may take a minute later. */
 export const attemptsMax = 10;
@@ -51,7 +58,7 @@ export class RetryingBlobStore implements BlobStore {
     return this.#retry(`read blob ${id}`, options.signal, () => this.#inner.get(id, options));
   }
 
-  put(id: BlobId, parts: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<void> {
+  put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
     return this.#retry(`write blob ${id}`, options.signal, () => this.#inner.put(id, parts, options));
   }
 

@@ -19,6 +19,8 @@ const gapBytesMax = 64 << 10;
 /** 3 ranges × 12 MiB (one may exceed 8 MiB by a content) ≈ 36 MiB resident. */
 const rangeBytesMax = 8 << 20;
 const rangesInFlight = 3;
+/** Of one range, unless a single content has more: 3 × 32 MiB resident where contents are compressed. */
+const plainBytesMax = 32 << 20;
 /** Of one range; enough to keep the four threads busy that do file system calls. */
 const usesInFlight = 8;
 
@@ -145,6 +147,7 @@ interface PackRange {
   readonly packId: string;
   readonly start: number;
   end: number;
+  plainBytes: number;
   readonly items: LocatedContent[];
 }
 
@@ -155,16 +158,24 @@ function rangesOf(contents: readonly LocatedContent[]): PackRange[] {
   );
   const ranges: PackRange[] = [];
   for (const item of sorted) {
-    const { packId, packOffset, packedLength } = item.record;
+    const { packId, packOffset, packedLength, originalLength } = item.record;
     const last = ranges.at(-1);
-    if (last?.packId === packId && packOffset - last.end <= gapBytesMax && packOffset - last.start < rangeBytesMax) {
+    if (last?.packId === packId && fits(last, item.record)) {
       last.end = Math.max(last.end, packOffset + packedLength);
+      last.plainBytes += originalLength;
       last.items.push(item);
     } else {
-      ranges.push({ packId, start: packOffset, end: packOffset + packedLength, items: [item] });
+      const end = packOffset + packedLength;
+      ranges.push({ packId, start: packOffset, end, plainBytes: originalLength, items: [item] });
     }
   }
   return ranges;
+}
+
+/** Near enough, and not too much together: neither as it is stored nor, where it is compressed, as what it becomes. */
+function fits(range: PackRange, { packOffset, originalLength }: ContentRecord): boolean {
+  const isNear = packOffset - range.end <= gapBytesMax && packOffset - range.start < rangeBytesMax;
+  return isNear && range.plainBytes + originalLength <= plainBytesMax;
 }
 
 function packDamaged(range: PackRange, how: "lost" | "truncated", cause?: unknown): ContentError {

@@ -37,6 +37,7 @@ import { type ClientIdentity, newSessionId, type SessionId, sealSessionMarker } 
 const packsInFlight = 2;
 /** Published at least this often, so that others find it and an interrupted run costs little (contract of section 11). */
 const flushIntervalMs = 5 * 60_000;
+const markerTimeoutMs = 10_000;
 /** 1,000,000 pending entries take about 60 MB; then they are published early. */
 const pendingEntriesMax = 1_000_000;
 
@@ -142,14 +143,14 @@ export class ContentWriter implements AsyncDisposable {
       this.#pending = [];
       this.#pendingEntries = 0;
     }
-    await this.#endSession(signal);
+    await this.#endSession();
     this.#packer.replaceKnown(this.#options.index.tables);
     this.#flushedMs = this.#options.clock.nowMs();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#puts.settle();
-    await this.#endSession(AbortSignal.timeout(10_000)).catch(() => undefined); // A marker left behind expires by itself.
+    await this.#endSession();
   }
 
   get #isFlushDue(): boolean {
@@ -194,10 +195,17 @@ export class ContentWriter implements AsyncDisposable {
     return session;
   }
 
-  async #endSession(signal: AbortSignal): Promise<void> {
-    if (this.#marker !== undefined) await this.#options.store.delete(this.#marker, { signal });
+  /**
+   * Takes the marker away, in a time of its own and best effort: what was flushed counts whether or not the store lets
+   * the marker be deleted, and one that is left behind expires by itself.
+   */
+  async #endSession(): Promise<void> {
+    const marker = this.#marker;
     this.#marker = undefined;
     this.#session = undefined;
+    if (marker === undefined) return;
+    const signal = AbortSignal.timeout(markerTimeoutMs);
+    await this.#options.store.delete(marker, { signal }).catch(() => undefined); // It expires by itself.
   }
 }
 

@@ -7,7 +7,7 @@
  * Source: docs/format/format-blob.md; kopia repo/format.
  */
 
-import { fromBase64, fromUtf8, toBase64, toUtf8 } from "../../base/bytes.ts";
+import { equalBytes, fromBase64, fromUtf8, toBase64, toUtf8 } from "../../base/bytes.ts";
 import { hasCode } from "../../base/errors.ts";
 import type { RandomSource } from "../../base/random.ts";
 import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
@@ -81,7 +81,10 @@ export async function refreshFormat(
 
 /**
  * Makes a repository as Velero does: version 3, index v2, epochs, pack size 20 MiB, every algorithm the default.
- * `kopia.blobcfg` first, `kopia.repository` last, for it is what makes the folder a repository.
+ *
+ * `kopia.repository` makes a place a repository, so it comes first and only if there is none: of several who create at
+ * once one wins, and the others get REPOSITORY_EXISTS. `kopia.blobcfg` follows; without it nothing is configured, which
+ * is what ours says. (kopia writes it first, and one that is stopped in between leaves a place where none can be made.)
  */
 export async function createFormat(
   store: BlobStore,
@@ -89,13 +92,8 @@ export async function createFormat(
   options: { readonly signal: AbortSignal; readonly random: RandomSource },
 ): Promise<void> {
   const { signal, random } = options;
-  for (const id of [formatBlobId, blobConfigBlobId]) {
-    if ((await store.metadata(id, { signal })) !== undefined) {
-      throw new FormatError("REPOSITORY_EXISTS", `${store.displayName} holds a repository already (blob ${id})`, {
-        hint: "choose an empty place, or use the repository that is there",
-      });
-    }
-  }
+  if ((await store.metadata(formatBlobId, { signal })) !== undefined) throw repositoryExists(store);
+  await assertNothingStored(store, signal);
   const uniqueId = random(32);
   const formatKey = await deriveFormatKey(defaultKeyAlgorithm, password, uniqueId);
   const inner = {
@@ -131,8 +129,36 @@ export async function createFormat(
     encryptedBlockFormat: toBase64(sealSecrets(formatKey, uniqueId, toUtf8(JSON.stringify(inner)), random)),
   };
   const blobConfig = sealSecrets(formatKey, uniqueId, toUtf8("{}"), random);
+  await putUnlessPresent(store, toUtf8(`${JSON.stringify(outer, null, 2)}\n`), signal);
   await store.put(blobConfigBlobId, [blobConfig], { signal });
-  await store.put(formatBlobId, [toUtf8(`${JSON.stringify(outer, null, 2)}\n`)], { signal });
+}
+
+/** A place with packs or indexes is a repository that lost its format blob: another on top would bury it. */
+async function assertNothingStored(store: BlobStore, signal: AbortSignal): Promise<void> {
+  for (const prefix of ["p", "q", "x", "n"]) {
+    for await (const { id } of store.list(prefix, { signal })) {
+      throw new FormatError("REPOSITORY_EXISTS", `${store.displayName} holds ${id}, but no ${formatBlobId}`, {
+        detail: { blob: id },
+        hint: `bring ${formatBlobId} back from a copy of the store, or choose an empty place`,
+      });
+    }
+  }
+}
+
+async function putUnlessPresent(store: BlobStore, formatBlob: Uint8Array, signal: AbortSignal): Promise<void> {
+  try {
+    await store.put(formatBlobId, [formatBlob], { signal, existing: "keep" });
+  } catch (error) {
+    if (!hasCode(error, "BLOB_EXISTS")) throw error;
+    // It may be ours, when the answer to a first attempt was lost.
+    if (!equalBytes(await store.get(formatBlobId, { signal }), formatBlob)) throw repositoryExists(store);
+  }
+}
+
+function repositoryExists(store: BlobStore): FormatError {
+  return new FormatError("REPOSITORY_EXISTS", `${store.displayName} holds a repository already`, {
+    hint: "choose an empty place, or use the repository that is there",
+  });
 }
 
 async function readFormatBlob(store: BlobStore, signal: AbortSignal): Promise<Uint8Array> {
@@ -142,7 +168,7 @@ async function readFormatBlob(store: BlobStore, signal: AbortSignal): Promise<Ui
     if (!hasCode(cause, "BLOB_NOT_FOUND") && !hasCode(cause, "BLOB_STORE_NOT_FOUND")) throw cause;
     throw new FormatError("REPOSITORY_NOT_FOUND", `there is no repository at ${store.displayName}`, {
       cause,
-      hint: "check the location; `fsb repo create` makes a new repository",
+      hint: "check the location; in an empty place `fsb repo create` makes a new repository",
     });
   }
 }

@@ -147,18 +147,21 @@ export class CommittedIndex {
     const { store, blobs, epochs, clock } = this.#options;
     const listedMs = clock.nowMs();
     let active: readonly BlobId[];
+    let watermarkSeconds = 0;
     if (epochs.enabled) {
       const listing: BlobMetadata[] = [];
       for await (const blob of store.list(epochBlobPrefix, { signal })) listing.push(blob);
       const state = epochStateOf(listing);
       active = state.active;
-      this.#watermarkSeconds = Math.max(this.#watermarkSeconds, state.watermarkSeconds);
+      watermarkSeconds = state.watermarkSeconds;
       this.#writeEpoch = state.writeEpoch;
     } else {
       active = await activeLegacyBlobs(store, blobs, signal);
     }
     const wanted = active.filter((id) => !this.#withheld.has(id) && !this.#loaded.has(id));
     await mapBounded(wanted, loadsInFlight, signal, (id) => this.#load(id, signal));
+    // After the loads: what was brought back since must be known before its tombstone goes.
+    this.#watermarkSeconds = Math.max(this.#watermarkSeconds, watermarkSeconds);
     this.#listedMs = listedMs;
   }
 

@@ -5,7 +5,7 @@
  * Source: docs/format/epochs.md; kopia internal/epoch/epoch_manager.go WriteIndex.
  */
 
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, isOlder } from "../../base/clock.ts";
 import type { ContentTable } from "../../kernel/content-table.ts";
 import type { BlobId, BlobStore } from "../blob/blob-store.ts";
 import type { EpochParameters } from "../format/repository-format.ts";
@@ -19,6 +19,7 @@ import { legacyIndexPrefix } from "./legacy-index-blobs.ts";
 /** Writing begins only with this part of the state's life left. */
 const leftAtStart = 0.75;
 const attemptsMax = 5;
+const finishTimeoutMs = 5 * 60_000;
 
 export interface IndexWriterOptions {
   readonly store: BlobStore;
@@ -73,16 +74,18 @@ async function putIntoEpoch(
 ): Promise<BlobId> {
   const lifeMs = epochs.refreshFrequencyMs;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    if (clock.nowMs() + leftAtStart * lifeMs > index.listedMs + lifeMs) await index.refresh(signal);
+    if (isOlder(index.listedMs, (1 - leftAtStart) * lifeMs, clock)) await index.refresh(signal);
     const epoch = index.writeEpoch;
-    const validUntilMs = index.listedMs + lifeMs;
+    const listedMs = index.listedMs;
     const { id, sealed } = sealFor(epoch);
     written.add(id);
     index.withhold(id);
     await store.put(id, [sealed], { signal });
-    const isLate = clock.nowMs() >= validUntilMs;
-    for (const other of written) if (other !== id) await store.delete(other, { signal });
-    await index.refresh(signal);
+    const isLate = isOlder(listedMs, lifeMs, clock);
+    // Others can see it from now on, so an abort comes too late: what is left to find out is whether it counts.
+    const finishing = AbortSignal.timeout(finishTimeoutMs);
+    for (const other of written) if (other !== id) await store.delete(other, { signal: finishing });
+    await index.refresh(finishing);
     if (!isLate && index.writeEpoch < epoch + 2) return id;
   }
   for (const id of written) await store.delete(id, { signal });

@@ -33,6 +33,9 @@ export interface ManifestEntry {
   readonly data: Uint8Array;
 }
 
+/** A manifest as of one time: of two with one id, the younger counts. */
+export type ManifestVersion = Pick<ManifestEntry, "id" | "modifiedNs">;
+
 /** A content of a hundred thousand snapshots expands to about 100 MB. */
 const expandedBytesMax = 512 << 20;
 

@@ -4,7 +4,7 @@
  * Source: docs/format/objects.md; kopia repo/object/object_reader.go.
  */
 
-import { concatBytes, totalLength } from "../../base/bytes.ts";
+import { concatBytes } from "../../base/bytes.ts";
 import { hasCode } from "../../base/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { ContentError } from "../content/content-error.ts";
@@ -54,9 +54,11 @@ export class ObjectReader {
   /** All bytes at once. OBJECT_TOO_LARGE beyond `bytesMax`. */
   async readWhole(id: ObjectId, bytesMax: number, signal: AbortSignal): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
+    let length = 0;
     for await (const part of this.read(id, signal)) {
       parts.push(part);
-      if (totalLength(parts) > bytesMax) {
+      length += part.byteLength;
+      if (length > bytesMax) {
         throw new ObjectError("OBJECT_TOO_LARGE", `object ${id} has more than ${bytesMax} bytes`, {
           detail: { object: id },
         });

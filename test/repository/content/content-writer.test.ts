@@ -3,6 +3,7 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { toUtf8 } from "../../../src/base/bytes.ts";
+import { BlobError } from "../../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import { type BlobOperation, ObservedBlobStore } from "../../../src/repository/blob/observed.ts";
 import { keyOf } from "../../../src/repository/content/content-id.ts";
@@ -306,4 +307,31 @@ test("the index blob that a flush writes names its session, and so do its packs"
   await storeTexts(opened, ["text"]);
   const session = (await onlyId(opened.store, "p")).split("-")[1];
   assert.equal((await onlyId(opened.store, "xn0_")).split("-")[1], session);
+});
+
+test("a store that lets no marker be deleted, or an abort at that moment, takes nothing back that was published", async () => {
+  for (const trouble of ["denied", "abort"]) {
+    const store = new InterruptedBlobStore(new MemoryBlobStore());
+    const opened = await openMemoryRepository({ store });
+    const controller = new AbortController();
+    store.before = (operation) => {
+      if (operation !== "delete") return;
+      if (trouble === "abort") controller.abort();
+      else throw new BlobError("BLOB_STORE_DENIED", "the blob is locked");
+    };
+    await using writer = opened.repository.createWriter();
+    await write(writer, "text");
+    await writer.flush(controller.signal);
+    assert.equal(await isVisible(opened, "text"), true, trouble);
+  }
+});
+
+test("a writer stops when the repository was given other parameters, for its readers would not see what it writes", async () => {
+  const opened = await openMemoryRepository({ inner: legacyFields });
+  await using writer = opened.repository.createWriter();
+  await write(writer, "text");
+  await putFormat(opened.store, { inner: {} });
+  opened.clock.advance(11 * minuteMs);
+  await assert.rejects(writer.flush(signal), { code: "REPOSITORY_UPGRADING", message: /other parameters/ });
+  assert.deepEqual(await listIds(opened.store, "n"), []);
 });

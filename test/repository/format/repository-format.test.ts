@@ -6,6 +6,7 @@ import { fromHex, toHex, toUtf8 } from "../../../src/base/bytes.ts";
 import { mapBounded } from "../../../src/base/concurrency.ts";
 import { CodedError } from "../../../src/base/errors.ts";
 import { seededRandom } from "../../../src/base/random.ts";
+import { parseBlobId } from "../../../src/repository/blob/blob-store.ts";
 import { openFilesystemStore } from "../../../src/repository/blob/filesystem.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import { kernelFormatOf } from "../../../src/repository/format/kernel-format.ts";
@@ -275,8 +276,32 @@ test("a new format is Velero's, opens by its password alone, and is never writte
   await assert.rejects(createFormat(store, "s3cret", { signal, random }), { code: "REPOSITORY_EXISTS" });
 });
 
-test("a kopia.blobcfg alone is a repository that is being made, and is left alone", async () => {
+test("of several who make a repository at once one wins, and what it made opens", async () => {
+  const store = new MemoryBlobStore();
+  const passwords = ["one", "two", "three"];
+  const runs = await Promise.allSettled(
+    passwords.map((password) => createFormat(store, password, { signal, random: seededRandom(password) })),
+  );
+  const winners = passwords.filter((_, i) => runs[i]?.status === "fulfilled");
+  assert.equal(winners.length, 1);
+  for (const run of runs) if (run.status === "rejected") assert.equal(run.reason.code, "REPOSITORY_EXISTS");
+  await openFormat(store, winners[0] as string, { signal, nowMs: 0 });
+});
+
+test("where the making of a repository broke off before its format blob, it can be made", async () => {
   const store = new MemoryBlobStore();
   await store.put(blobConfigBlobId, [fromHex("00") as Uint8Array], { signal });
-  await assert.rejects(createFormat(store, "x", { signal, random: seededRandom("x") }), { code: "REPOSITORY_EXISTS" });
+  await createFormat(store, "x", { signal, random: seededRandom("x") });
+  await openFormat(store, "x", { signal, nowMs: 0 });
+});
+
+test("no repository is made over packs or indexes whose format blob is lost", async () => {
+  for (const id of ["p00112233445566778899aabbccddeeff-s1", "xn0_00112233445566778899aabbccddeeff-s1-c1"]) {
+    const store = new MemoryBlobStore();
+    await store.put(parseBlobId(id), [fromHex("00") as Uint8Array], { signal });
+    await assert.rejects(createFormat(store, "x", { signal, random: seededRandom("x") }), {
+      code: "REPOSITORY_EXISTS",
+      hint: /bring kopia\.repository back/,
+    });
+  }
 });

@@ -85,7 +85,7 @@ test("a listing that is too old to begin with is renewed before the write", asyn
 
 test("a listing that is young enough is good for writing", async () => {
   const { store, opened } = await openInterrupted();
-  opened.clock.advance(lifeMs * 0.25);
+  opened.clock.advance(lifeMs * 0.25 - 1);
   const steps: string[] = [];
   store.before = (operation, id) => void steps.push(`${operation} ${id.slice(0, 3)}`);
   await storeTexts(opened, ["text"]);

@@ -50,7 +50,7 @@ async function found(opened: MemoryRepository): Promise<Record<string, string>> 
 test("a manifest is there with its labels, time and document after the flush, for others too", async () => {
   const opened = await openMemoryRepository();
   await using writer = opened.repository.createWriter();
-  const id = writer.putManifest({ type: "snapshot", hostname: "node" }, toUtf8('{"root":1}'));
+  const { id } = writer.putManifest({ type: "snapshot", hostname: "node" }, toUtf8('{"root":1}'));
   assert.match(id, /^[0-9a-f]{32}$/);
   assert.equal((await opened.repository.loadManifests(signal)).get(id), undefined);
   await writer.flush(signal);
@@ -75,13 +75,14 @@ test("manifests and what they refer to become visible by one index blob", async 
 test("a manifest that is deleted is gone for everybody", async () => {
   const opened = await openMemoryRepository();
   await using writer = opened.repository.createWriter();
-  const [kept, deleted] = ["kept", "deleted"].map((text) => writer.putManifest(snapshot, toUtf8(JSON.stringify(text))));
+  const kept = writer.putManifest(snapshot, toUtf8('"kept"'));
+  const deleted = writer.putManifest(snapshot, toUtf8('"deleted"'));
   await writer.flush(signal);
   opened.clock.advance(1000);
-  writer.deleteManifest(deleted as ManifestId);
+  writer.deleteManifest(deleted);
   assert.equal(Object.keys(await found(opened)).length, 2);
   await writer.flush(signal);
-  assert.deepEqual(await found(await openAgain(opened)), { [kept as string]: '"kept"' });
+  assert.deepEqual(await found(await openAgain(opened)), { [kept.id]: '"kept"' });
 });
 
 test("of entries with one id the youngest counts, wherever it stands, and a tombstone takes the document away", async () => {
@@ -177,3 +178,26 @@ for (const name of ["empty", "default-v3", "v1-small", "v2-small", "many-session
     assert.equal(manifests.find({ type: "maintenance" }).length, 1);
   });
 }
+
+test("a tombstone, and what takes the place of another, is younger whatever clock the other was written by", async () => {
+  const opened = await openMemoryRepository();
+  await using writer = opened.repository.createWriter();
+  opened.clock.advance(120_000);
+  const old = writer.putManifest(snapshot, toUtf8('"written ahead"'));
+  await writer.flush(signal);
+  opened.clock.advance(-120_000);
+  writer.deleteManifest(old);
+  const replacement = writer.putManifest(snapshot, toUtf8('"new"'), [old]);
+  assert.equal(replacement.modifiedNs, old.modifiedNs + 1n);
+  await writer.flush(signal);
+  assert.deepEqual(await found(await openAgain(opened)), { [replacement.id]: '"new"' });
+});
+
+test("more manifests than fit into one content are stored in several, and all are found", async () => {
+  const opened = await openMemoryRepository();
+  await using writer = opened.repository.createWriter();
+  for (let i = 0; i < 1201; i++) writer.putManifest(snapshot, toUtf8(JSON.stringify(`${i}`)));
+  await writer.flush(signal);
+  assert.equal([...opened.repository.index.records("m")].length, 3);
+  assert.equal(Object.keys(await found(await openAgain(opened))).length, 1201);
+});
