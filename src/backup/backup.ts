@@ -16,7 +16,7 @@ import type { Clock } from "../base/clock.ts";
 import { CodedError, errnoOf } from "../base/errors.ts";
 import type { Chunk } from "../kernel/kernel.ts";
 import { keyOf } from "../repository/content/content-id.ts";
-import type { ManifestId } from "../repository/manifest/manifest-codec.ts";
+import type { ManifestVersion } from "../repository/manifest/manifest-codec.ts";
 import { takeApart } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { RepositoryWriter } from "../repository/repository-writer.ts";
@@ -62,6 +62,8 @@ export interface BackupOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: BackupProgress) => void;
+  /** Asked before a snapshot is saved from which files vanished; throws when the volume is being taken away. */
+  readonly assertVolumeInUse: () => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
@@ -111,7 +113,7 @@ class BackupRun {
   readonly #skipped = new FileList<string>();
   /** The folders that the walk is in, root first. */
   readonly #path: FolderInProgress[] = [];
-  #checkpoint: ManifestId | undefined;
+  #checkpoint: ManifestVersion | undefined;
   #checkpointMs: number;
   #bytesListed = 0;
   #bytesDone = 0;
@@ -126,11 +128,12 @@ class BackupRun {
   }
 
   async run(root: OpenFolder): Promise<BackupResult> {
-    const { repository, path, parent, clock, signal, source, description, tags, pins, warn } = this.#options;
+    const { repository, path, parent, clock, signal, source, description, tags, pins } = this.#options;
     const own = await root.stat();
     const parentRoot = parent?.rootEntry.kind === "folder" ? parent.rootEntry.objectId : undefined;
     const rootEntry = await this.#folder(root, { ...own, name: toUtf8(basename(path)) }, "", parentRoot);
     await this.#assertVolumeIsThere(root);
+    if (this.#vanished.count > 0) await this.#options.assertVolumeInUse();
     if (this.#failures.count > 0 && this.#options.onFileError === "fail") {
       await this.#writer.flush(signal); // What was read need not be read again by the next try.
       throw unreadable(this.#failures);
@@ -146,8 +149,8 @@ class BackupRun {
       tags,
       pins,
     };
-    const id = saveSnapshot(this.#writer, manifest);
-    for (const stale of await this.#staleCheckpoints(repository, warn)) this.#writer.deleteManifest(stale);
+    const { id } = saveSnapshot(this.#writer, manifest);
+    for (const stale of await this.#staleCheckpoints(repository)) this.#writer.deleteManifest(stale);
     await this.#writer.flush(signal);
     return {
       snapshot: { ...manifest, id },
@@ -404,20 +407,31 @@ class BackupRun {
     this.#checkpointMs = clock.nowMs();
   }
 
-  /** This run's checkpoint, and those that earlier runs of the source left when they were interrupted. */
-  async #staleCheckpoints(repository: Repository, warn: (message: string) => void): Promise<ManifestId[]> {
-    const { source, signal } = this.#options;
-    return listSnapshots(await repository.loadManifests(signal), warn)
-      .filter(
+  /**
+   * This run's checkpoint, and those that earlier runs of the source left when they were interrupted. What hinders
+   * looking for the latter is no reason to lose a run that is all but done.
+   */
+  async #staleCheckpoints(repository: Repository): Promise<ManifestVersion[]> {
+    const { source, signal, warn } = this.#options;
+    const own = this.#checkpoint === undefined ? [] : [this.#checkpoint];
+    try {
+      const manifests = await repository.loadManifests(signal);
+      const earlier = listSnapshots(manifests, warn).filter(
         (one) =>
+          one.id !== this.#checkpoint?.id &&
           one.incomplete === "checkpoint" &&
           one.pins === undefined &&
           one.startTimeNs <= this.#startTimeNs &&
           one.source.host === source.host &&
           one.source.userName === source.userName &&
           one.source.path === source.path,
-      )
-      .map((one) => one.id as ManifestId);
+      );
+      return [...own, ...earlier.flatMap(({ id }) => manifests.get(id) ?? [])];
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      warn(`checkpoints of earlier runs cannot be looked for, and stay: ${error.message}`);
+      return own;
+    }
   }
 
   #report(partialBytes = 0): void {

@@ -9,7 +9,7 @@
  * Source: docs/format/folders.md; kopia snapshot/restore.
  */
 
-import { CodedError, explainInOneLine } from "../base/errors.ts";
+import { CodedError, explainWithoutHint } from "../base/errors.ts";
 import type { ContentId } from "../repository/content/content-id.ts";
 import { type ObjectId, parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -17,13 +17,14 @@ import { type DirectoryEntry, isSafeName } from "../snapshot/directory-entry.ts"
 import { readFolder } from "../snapshot/snapshots.ts";
 import { type AttributeDifference, type Attributes, setFolderAttributes } from "../volume/attributes.ts";
 import { joinRelativePath } from "../volume/entry-name.ts";
+import { removeLeftTemporaries } from "../volume/left-temporaries.ts";
 import { makeFolder } from "../volume/make-folder.ts";
 import { makeSymlink } from "../volume/make-symlink.ts";
 import { createFile } from "../volume/new-file.ts";
 import { type OpenFolder, openVolume } from "../volume/open-folder.ts";
 import { syncVolume } from "../volume/sync-volume.ts";
 import { VolumeError, type VolumeErrorCode } from "../volume/volume-error.ts";
-import { RestoreError } from "./restore-error.ts";
+import { RestoreError, type RestoreFailure } from "./restore-error.ts";
 
 /** A batch ends at any of these: 4000 entries ≈ 2 MiB, 256 descriptors; its contents are never held at once. */
 const batchEntriesMax = 4000;
@@ -34,6 +35,8 @@ const linkBytesMax = 4096;
 const depthMax = 2048;
 /** Failures and differences are named up to here, then counted. */
 const namedMax = 100;
+/** A message may become a status, which has to stay short. */
+const namedInMessageMax = 3;
 
 export interface RestoreOptions {
   readonly repository: Repository;
@@ -98,7 +101,7 @@ class RestoreRun {
   #pendingBytes = 0;
   /** All below them is pending or done; in the order in which they may get their attributes. */
   #finished: FinishedFolder[] = [];
-  readonly #failures: string[] = [];
+  readonly #failures: RestoreFailure[] = [];
   #failureCount = 0;
   readonly #differences: (AttributeDifference & { path: string })[] = [];
   #differenceCount = 0;
@@ -134,6 +137,7 @@ class RestoreRun {
   async #below(folder: OpenFolder, entry: DirectoryEntry, path: string, depth: number): Promise<void> {
     const { repository, signal } = this.#options;
     try {
+      await removeLeftTemporaries(folder);
       const { entries } = await readFolder(repository, entry.objectId, signal);
       for (const child of entries) await this.#take(folder, child, path, depth);
     } catch (error) {
@@ -281,7 +285,7 @@ class RestoreRun {
     if (!isOfEntry(error)) throw stopped(path, error);
     this.#failureCount++;
     if (this.#failures.length < namedMax)
-      this.#failures.push(`${path === "" ? "." : path}: ${explainInOneLine(error)}`);
+      this.#failures.push({ path: path === "" ? "." : path, cause: explainWithoutHint(error) });
   }
 
   #note(path: string, differences: readonly AttributeDifference[]): void {
@@ -293,13 +297,17 @@ class RestoreRun {
   }
 
   #incomplete(): RestoreError {
-    const named = this.#failures.slice(0, 10);
+    const named = this.#failures.slice(0, namedInMessageMax).map(({ path, cause }) => `${path}: ${cause}`);
     const rest = this.#failureCount - named.length;
     const count = this.#failureCount === 1 ? "1 entry" : `${this.#failureCount} entries`;
     return new RestoreError(
       "RESTORE_INCOMPLETE",
       `${count} could not be restored: ${[...named, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ")}`,
-      { detail: { count: this.#failureCount }, hint: "everything else is restored; see each entry for its cause" },
+      {
+        detail: { count: this.#failureCount },
+        hint: "everything else is restored; see each entry for its cause",
+        failures: this.#failures,
+      },
     );
   }
 

@@ -2,7 +2,7 @@
 
 import { toUtf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
-import type { ManifestId } from "../repository/manifest/manifest-codec.ts";
+import type { ManifestVersion } from "../repository/manifest/manifest-codec.ts";
 import type { Manifests } from "../repository/manifest/manifests.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -50,7 +50,7 @@ export function loadSnapshot(manifests: Manifests, id: string): SnapshotManifest
 }
 
 /** It is there once the writer has flushed. */
-export function saveSnapshot(writer: RepositoryWriter, manifest: SnapshotManifest): ManifestId {
+export function saveSnapshot(writer: RepositoryWriter, manifest: SnapshotManifest): ManifestVersion {
   return writer.putManifest(snapshotLabels(manifest), toUtf8(encodeSnapshotManifest(manifest)));
 }
 

@@ -21,6 +21,9 @@ export function temporaryName(random: RandomSource): Uint8Array {
   return toUtf8(`.fsb-${toHex(random(8))}.tmp`);
 }
 
+/** Of such names, one character a byte. */
+export const temporaryNamePattern = /^\.fsb-[0-9a-f]{16}\.tmp$/;
+
 /** For messages: what is not UTF-8 becomes U+FFFD; what would steer a terminal or break a line is escaped. */
 export function displayNameOf(name: Uint8Array): string {
   return fromUtf8(name).replaceAll(

@@ -270,3 +270,12 @@ test("progress counts up to the whole", async (t) => {
   assert.ok(seen.every((progress, i) => i === 0 || progress.bytesDone >= (seen[i - 1]?.bytesDone ?? 0)));
   assert.deepEqual(seen.at(-1), { bytesDone: 10_004, bytesTotal: 10_004, entriesDone: 3 });
 });
+
+test("temporary files that a killed restore left are taken away, and nothing else is", async (t) => {
+  const scene = await setScene(t, { file: "text", folder: { inner: "text" } });
+  const left = ".fsb-0123456789abcdef.tmp";
+  writeTree(scene.target, { [left]: "half", ".fsb-notes.tmp": "mine", folder: { [left]: "half", kept: "kept" } });
+  await restoreEntry(scene.memory, await backUp(scene), scene.target);
+  const names = fs.readdirSync(scene.target, { recursive: true, encoding: "utf8" }).sort();
+  assert.deepEqual(names, [".fsb-notes.tmp", "file", "folder", "folder/inner", "folder/kept"]);
+});

@@ -39,6 +39,7 @@ export async function backUpFolder(
     clock,
     signal,
     onProgress: () => undefined,
+    assertVolumeInUse: async () => undefined,
     warn: () => undefined,
     ...options,
   });
