@@ -1,6 +1,7 @@
 import { CodedError } from "../base/errors.ts";
 
 export type AgentErrorCode =
+  | "AGENT_ALREADY_RUNNING"
   | "AGENT_OPTIONS_INVALID"
   | "AGENT_PODS_ROOT_INVALID"
   | "AGENT_STOPPED"
@@ -15,6 +16,7 @@ export type AgentErrorCode =
   | "PERSISTENT_VOLUME_NOT_FOUND"
   | "POD_NOT_FOUND"
   | "POD_REPLACED"
+  | "POD_TERMINATING"
   | "POD_VOLUME_BLOCK_MODE"
   | "POD_VOLUME_NAME_INVALID"
   | "POD_VOLUME_NOT_FOUND"

@@ -22,6 +22,7 @@ import type { AgentContext, AgentSettings } from "./agent-settings.ts";
 import { podVolumeBackupKind } from "./backup-controller.ts";
 import type { SourceStyle } from "./backup-source.ts";
 import { NodeJobs } from "./node-jobs.ts";
+import { holdAsOnlyAgent } from "./only-agent.ts";
 import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
 import { podVolumeRestoreKind } from "./restore-controller.ts";
 import { agentResourceTypes, isPathComponent, type PodVolumeResource, parsePod, pods } from "./velero-resources.ts";
@@ -69,6 +70,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     concurrency,
   });
   await checkPodsRoot(settings.podsRoot);
+  await using _ = await holdAsOnlyAgent(options.resourcesFolder, settings.node);
   await using store = await openFolderResourceStore(
     {
       folder: options.resourcesFolder,

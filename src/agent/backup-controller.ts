@@ -3,6 +3,7 @@
 import type { Log } from "../base/log.ts";
 import { type JsonObject, textAt } from "../kubernetes/json.ts";
 import { keyOf } from "../kubernetes/kubernetes-object.ts";
+import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { backupSource, parentSnapshotId } from "./backup-source.ts";
 import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
@@ -10,7 +11,7 @@ import { canceledPhase, decideBackup, isFinal, type OwnerState } from "./decide-
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 import { parallelFilesUpload } from "./uploader-settings.ts";
 import { veleroPolicy } from "./velero-policy.ts";
-import { backups, type PodVolumeBackup, parsePodVolumeBackup, podVolumeBackups } from "./velero-resources.ts";
+import { backups, type PodVolumeBackup, parsePodVolumeBackup, pods, podVolumeBackups } from "./velero-resources.ts";
 import type { WorkRun } from "./volume-work.ts";
 
 export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVolumeBackup> {
@@ -78,7 +79,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
         parallelFiles,
         onFileError: settings.onFileError,
       },
-      run,
+      { ...run, assertVolumeInUse: () => assertPodStays(context, seen, signal) },
     ),
   );
   const { totalBytes, incrementalBytes, parentSnapshotId } = outcome;
@@ -87,6 +88,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   const message = [
     describeExamples(outcome.unreadable, "files could not be read and are left out"),
     describeExamples(outcome.changed, "files changed while they were read"),
+    describeExamples(outcome.vanished, "files vanished before they were read"),
   ]
     .filter((part) => part !== undefined)
     .join("; ");
@@ -97,6 +99,16 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
     incrementalBytes,
     ...(message === "" ? {} : { message }),
   };
+}
+
+/** The kubelet empties the volumes of a pod that goes: files that vanish then are no small change. */
+async function assertPodStays({ store }: AgentContext, seen: PodVolumeBackup, signal: AbortSignal): Promise<void> {
+  const object = await store.get(pods, seen.pod, { signal });
+  const stays = object !== undefined && object.metadata.uid === seen.pod.uid && !object.metadata.deletionTimestamp;
+  if (stays) return;
+  throw new AgentError("POD_TERMINATING", `pod ${keyOf(seen.pod)} went away while its volume was read`, {
+    hint: "back up again while the pod runs",
+  });
 }
 
 async function parentOf(

@@ -45,7 +45,11 @@ export interface BackupKnown {
 export function decideBackup(seen: PodVolumeBackup | undefined, known: BackupKnown): Decision {
   if (seen === undefined) return decideGone(known.jobUid);
   if (isFinal(seen.phase)) return decideFinal(seen, known.owner === "in progress");
-  if (seen.node !== known.thisNode) return { do: "nothing", because: "it is another node's" };
+  if (seen.node !== known.thisNode) {
+    // With a server behind it there is an agent on each node; without one, the name is more likely a slip.
+    const because = `it is for node ${JSON.stringify(seen.node)}, this is ${JSON.stringify(known.thisNode)}`;
+    return { do: known.isWithoutServer ? "wait" : "nothing", because };
+  }
   if (known.jobUid !== undefined) return decideRunning(seen, known.jobUid);
   const leftover = isNew(seen.phase) ? undefined : leftoverMessage("podvolumebackup", seen.phase);
   if (seen.isCanceled || seen.isDeleted) {

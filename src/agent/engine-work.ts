@@ -1,9 +1,10 @@
 /** The work of a node on the engine: volume ⇄ repository. What the daemon knows of both meets here. */
 
+import { stat } from "node:fs/promises";
 import { type BackupResult, backUp } from "../backup/backup.ts";
 import { toUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { hasCode } from "../base/errors.ts";
+import { errnoOf, hasCode } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { openStore } from "../repository/blob/open-store.ts";
 import type { ManifestLabels } from "../repository/manifest/manifest-codec.ts";
@@ -14,9 +15,11 @@ import { isComplete, type SnapshotManifest } from "../snapshot/snapshot-manifest
 import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
 import { writeDoneMarker } from "../volume/done-marker.ts";
 import { openVolume } from "../volume/open-folder.ts";
+import { AgentError } from "./agent-error.ts";
 import type {
   BackupOutcome,
   BackupRequest,
+  BackupWorkRun,
   Examples,
   RepositoryAccess,
   RestoreOutcome,
@@ -37,7 +40,7 @@ export class EngineWork implements VolumeWork {
     this.#log = log;
   }
 
-  async backUp(request: BackupRequest, run: WorkRun): Promise<BackupOutcome> {
+  async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
     const { signal } = run;
     await using repository = await this.#openRepository(request.repository, signal);
     const parent = await this.#parentOf(request, repository, signal);
@@ -54,6 +57,7 @@ export class EngineWork implements VolumeWork {
       clock: this.#clock,
       signal,
       onProgress: ({ bytesDone, bytesTotal }) => run.onProgress({ bytesDone, totalBytes: bytesTotal }),
+      assertVolumeInUse: () => run.assertVolumeInUse(),
       warn: (message) => this.#log.warn(message),
     });
     this.#log.info("Created snapshot", {
@@ -104,9 +108,19 @@ export class EngineWork implements VolumeWork {
       const isMissing = hasCode(error, "REPOSITORY_NOT_FOUND") || hasCode(error, "BLOB_STORE_NOT_FOUND");
       if (!create || !isMissing) throw error;
       log.info("No repository found, creating one", { location: location.folder });
+    }
+    await assertMounted(location.base);
+    try {
       return await createRepository({
         ...options,
         store: await openStore(location, { mode: "create", clock, log, signal }),
+      });
+    } catch (error) {
+      // Another job, or another agent, was quicker; what it made is as good.
+      if (!hasCode(error, "REPOSITORY_EXISTS")) throw error;
+      return await openRepository({
+        ...options,
+        store: await openStore(location, { mode: "open", clock, log, signal }),
       });
     }
   }
@@ -128,6 +142,17 @@ export class EngineWork implements VolumeWork {
   }
 }
 
+async function assertMounted(base: string): Promise<void> {
+  const stats = await stat(base).catch((error: unknown) => {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  });
+  if (stats?.isDirectory() === true) return;
+  throw new AgentError("BACKUP_LOCATION_INVALID", `config.fspath ${base} is no folder on this node`, {
+    hint: "mount what it stands for, or make the folder; only what lies below it is made by itself",
+  });
+}
+
 /** The policy that Velero stores for each source; written only where it differs, in place of all that are there. */
 async function storePolicy(repository: Repository, request: BackupRequest, signal: AbortSignal): Promise<void> {
   const { userName, host, path } = request.source;
@@ -136,13 +161,13 @@ async function storePolicy(repository: Repository, request: BackupRequest, signa
   const stored = (await repository.loadManifests(signal)).find(labels);
   if (stored.length === 1 && Buffer.from(stored[0]?.data ?? []).toString("utf8") === wanted) return;
   await using writer = repository.createWriter();
-  for (const { id } of stored) writer.deleteManifest(id);
-  writer.putManifest(labels, toUtf8(wanted));
+  for (const old of stored) writer.deleteManifest(old);
+  writer.putManifest(labels, toUtf8(wanted), stored);
   await writer.flush(signal);
 }
 
 function outcomeOf(result: BackupResult, parent: SnapshotManifest | undefined): BackupOutcome {
-  const { snapshot, readBytes, failures, changed } = result;
+  const { snapshot, readBytes, failures, changed, vanished } = result;
   const unreadable = failures.named.map(({ path, operation, errno }) => `${path}: ${operation}: ${errno}`);
   return {
     snapshotId: snapshot.id,
@@ -151,6 +176,7 @@ function outcomeOf(result: BackupResult, parent: SnapshotManifest | undefined): 
     parentSnapshotId: parent?.id,
     unreadable: examples(failures.count, unreadable),
     changed: examples(changed.count, changed.named),
+    vanished: examples(vanished.count, vanished.named),
   };
 }
 

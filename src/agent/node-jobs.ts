@@ -21,7 +21,7 @@ export class Job {
   readonly #stopping = new AbortController();
   readonly #onEnded: () => void;
   #stopReason: StopReason | undefined;
-  #ended: Promise<void> = Promise.resolve();
+  readonly #ended = Promise.withResolvers<void>();
 
   constructor(uid: string, onEnded: () => void) {
     this.uid = uid;
@@ -37,8 +37,9 @@ export class Job {
     return this.#stopReason;
   }
 
+  /** Resolves when its room has been given back. */
   get ended(): Promise<void> {
-    return this.#ended;
+    return this.#ended.promise;
   }
 
   stop(reason: StopReason): void {
@@ -48,12 +49,13 @@ export class Job {
 
   /** Runs the work, which must not throw, and gives the room back. */
   run(work: () => Promise<void>): void {
-    this.#ended = work().finally(this.#onEnded);
+    void work().finally(() => this.release());
   }
 
-  /** Gives the room back unused. */
+  /** Gives the room back. */
   release(): void {
     this.#onEnded();
+    this.#ended.resolve();
   }
 }
 

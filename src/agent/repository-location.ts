@@ -31,7 +31,8 @@ export function repositoryLocation(location: BackupStorageLocation, volumeNamesp
   }
   const fspath = location.config.get("fspath") ?? "";
   if (!posix.isAbsolute(fspath)) throw invalid(location, "config.fspath is missing or no absolute path");
-  return { kind: "fs", folder: posix.join(fspath, repositoryPrefix(location, volumeNamespace)).replace(/\/$/, "") };
+  const folder = posix.join(fspath, repositoryPrefix(location, volumeNamespace)).replace(/\/$/, "");
+  return { kind: "fs", base: fspath, folder };
 }
 
 function invalid(location: BackupStorageLocation, what: string): AgentError {

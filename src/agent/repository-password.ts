@@ -29,7 +29,10 @@ export async function readRepositoryPassword(
   if (text === undefined) {
     throw missing(`"${secretName}" secret is missing data for key "${secretKey}"`, veleroNamespace);
   }
-  return text.replaceAll(spaceAround, "");
+  const password = text.replaceAll(spaceAround, "");
+  // kopia takes none either: nobody could open by hand what is sealed with it.
+  if (password === "") throw missing(`"${secretName}" secret has an empty "${secretKey}"`, veleroNamespace);
+  return password;
 }
 
 function missing(message: string, namespace: string): AgentError {

@@ -8,7 +8,9 @@ import type { JsonObject } from "../kubernetes/json.ts";
 /** Where a repository's blobs are. */
 export interface RepositoryLocation {
   readonly kind: "fs";
-  /** Absolute; the blobs are directly below it. */
+  /** Absolute; never made: where it is missing, a disk is not mounted. */
+  readonly base: string;
+  /** Below `base`; the blobs are directly in it. */
   readonly folder: string;
 }
 
@@ -71,6 +73,8 @@ export interface BackupOutcome {
   readonly unreadable: Examples;
   /** Stored, but changed while they were read. */
   readonly changed: Examples;
+  /** Listed, and gone or something else when they were to be read. */
+  readonly vanished: Examples;
 }
 
 export interface RestoreRequest {
@@ -105,6 +109,14 @@ export interface WorkRun {
   onProgress(progress: WorkProgress): void;
 }
 
+export interface BackupWorkRun extends WorkRun {
+  /**
+   * Asked before a snapshot is saved of a volume from which files vanished: throws when the volume is being taken away,
+   * for then the snapshot would be of what was left.
+   */
+  assertVolumeInUse(): Promise<void>;
+}
+
 /**
  * Guarantees: `backUp` resolves when the snapshot is durable and can be found, and leaves none that can be when it
  * rejects. `restore` resolves when everything, and after it the done marker, is durable. Several may run at once.
@@ -112,6 +124,6 @@ export interface WorkRun {
  * Errors: any coded error. An abort travels as itself, and nothing is left running when it does.
  */
 export interface VolumeWork {
-  backUp(request: BackupRequest, run: WorkRun): Promise<BackupOutcome>;
+  backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome>;
   restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome>;
 }

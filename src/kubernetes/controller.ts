@@ -42,7 +42,9 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   const loops = [
     ...feeds.map((feed) => feed.run(stop)),
     Promise.race([Promise.all(feeds.map((feed) => feed.synced)), aborted(stop)]).then(async () => {
-      await Promise.all(Array.from({ length: options.workers }, () => work(options, stop)));
+      // All of them: what one has in hand must not outlive the loop because another had nothing to do.
+      const workers = await Promise.allSettled(Array.from({ length: options.workers }, () => work(options, stop)));
+      for (const worker of workers) if (worker.status === "rejected") throw worker.reason;
     }),
   ];
   const ended = loops.map((loop) =>

@@ -3,9 +3,12 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runAgent } from "../../src/agent/agent.ts";
+import { holdAsOnlyAgent } from "../../src/agent/only-agent.ts";
 import { podVolumeBackups, podVolumeRestores } from "../../src/agent/velero-resources.ts";
 import { hasCode } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/base/log.ts";
+import type { JsonObject } from "../../src/kubernetes/json.ts";
+import { applyMergePatch } from "../../src/kubernetes/merge-patch.ts";
 import { CopyingWork } from "./copying-work.ts";
 import { backupOf, Gate, messageOf, NodeUnderTest, restoreOf } from "./node-under-test.ts";
 
@@ -39,7 +42,11 @@ describe("an agent over a folder of resource files", () => {
     assert.deepEqual(await readdir(join(node.volume("db-0", "data"), ".velero")), ["restore-uid-1"]);
     const [request] = node.work.backups;
     assert.deepEqual(request?.repository, {
-      location: { kind: "fs", folder: join(node.root, "store", "p", "kopia", "shop") },
+      location: {
+        kind: "fs",
+        base: join(node.root, "store"),
+        folder: join(node.root, "store", "p", "kopia", "shop"),
+      },
       password: "pass word",
       create: true,
     });
@@ -307,6 +314,30 @@ describe("an agent over a folder of resource files", () => {
     assert.equal(node.work.restores.length, 1);
   });
 
+  it("does not start beside another for the same folder and node, and starts when that one is gone", async () => {
+    await using node = await NodeUnderTest.create();
+    await using _ = await holdAsOnlyAgent(join(node.root, "resources"), "node-1");
+    await assert.rejects(holdAsOnlyAgent(join(node.root, "resources"), "node-1"), { code: "AGENT_ALREADY_RUNNING" });
+    await using other = await holdAsOnlyAgent(join(node.root, "resources"), "node-2");
+    await other[Symbol.asyncDispose]();
+    await using again = await holdAsOnlyAgent(join(node.root, "resources"), "node-2");
+    assert.ok(again);
+  });
+
+  it("saves no snapshot of a volume from which files vanish while its pod goes", async () => {
+    await using node = await NodeUnderTest.create();
+    const pod = await node.addPod("db-0", { data: { "a.txt": "hello" } });
+    const deletionTimestamp = "2024-05-01T10:00:00Z";
+    await node.put("pod-db-0.yaml", applyMergePatch(pod, { metadata: { deletionTimestamp } }) as JsonObject);
+    await node.put("backup.yaml", backupOf("late", "db-0", "data"));
+    node.work.losesFiles = true;
+    node.start();
+    const status = await node.untilBackup("late");
+    assert.equal(status.phase, "Failed");
+    assert.match(messageOf(status), /pod shop\/db-0 went away while its volume was read \[POD_TERMINATING\]/);
+    assert.equal(status.snapshotID, undefined);
+  });
+
   describe("fails a backup with a message that says why", () => {
     const cases: readonly [string, RegExp, (node: NodeUnderTest) => Promise<void>][] = [
       [
@@ -329,6 +360,17 @@ describe("an agent over a folder of resource files", () => {
         "when the password is missing",
         /error to get repo password: error to get password: unable to get key for secret: Secret "velero-repo-credentials" not found \[REPOSITORY_PASSWORD_NOT_FOUND\].*hint: create Secret/,
         (node) => rm(node.file("secret.yaml")),
+      ],
+      [
+        "when the password is empty but for white space",
+        /"velero-repo-credentials" secret has an empty "repository-password" \[REPOSITORY_PASSWORD_NOT_FOUND\]/,
+        (node) =>
+          node.put("secret.yaml", {
+            apiVersion: "v1",
+            kind: "Secret",
+            metadata: { name: "velero-repo-credentials" },
+            stringData: { "repository-password": " \n" },
+          }),
       ],
       [
         "when the pod is missing",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type {
   BackupOutcome,
   BackupRequest,
+  BackupWorkRun,
   RepositoryAccess,
   RestoreOutcome,
   RestoreRequest,
@@ -21,9 +22,11 @@ export class CopyingWork implements VolumeWork {
   runningMax = 0;
   /** Awaited in the middle of the work; throws to make it fail. */
   during: (run: WorkRun, path: string) => Promise<void> = async () => undefined;
+  /** As when files vanish while they are read. */
+  losesFiles = false;
   #snapshots = 0;
 
-  async backUp(request: BackupRequest, run: WorkRun): Promise<BackupOutcome> {
+  async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
     this.backups.push(request);
     return await this.#counted(async () => {
       const folder = await openRepository(request.repository);
@@ -34,6 +37,7 @@ export class CopyingWork implements VolumeWork {
         await cp(request.volumePath, join(folder, snapshotId), { recursive: true });
         await this.during(run, request.volumePath);
         run.signal.throwIfAborted();
+        if (this.losesFiles) await run.assertVolumeInUse();
       } catch (error) {
         await rm(join(folder, snapshotId), { recursive: true, force: true });
         throw error;
@@ -47,6 +51,7 @@ export class CopyingWork implements VolumeWork {
         parentSnapshotId,
         unreadable: none,
         changed: none,
+        vanished: none,
       };
     });
   }

@@ -38,6 +38,11 @@ describe("the decision on a PodVolumeBackup", () => {
     ["a new one is started", decide({}), "start"],
     ["phase New is new", decide({ status: { phase: "New" } }), "start"],
     ["another node's is left alone", decide({ spec: { node: "node-2" } }), "nothing"],
+    [
+      "without a server, another node's is waited with, so that a slip in a name shows",
+      decide({ spec: { node: "node-2" } }, { isWithoutServer: true }),
+      "wait",
+    ],
     ["another node's that is in progress is left alone", decide({ spec: { node: "node-2" }, ...running }), "nothing"],
     ["a finished one is left alone", decide(completed), "nothing"],
     ["a failed one is left alone though canceled", decide({ ...cancel, status: { phase: "Failed" } }), "nothing"],

@@ -47,4 +47,18 @@ describe("the jobs of a node", () => {
     await jobs.settled();
     assert.equal(jobs.get("a"), undefined);
   });
+
+  it("are settled when one that was taken is released without having run", async () => {
+    const { jobs, take } = fresh(1);
+    const job = take("first", 1);
+    jobs.stopAll("shutdown");
+    let settled = false;
+    const settling = jobs.settled().then(() => {
+      settled = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(settled, false);
+    job?.release();
+    await settling;
+  });
 });
