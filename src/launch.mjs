@@ -4,29 +4,54 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isBuilt } from "./built.mjs";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, "..");
-const main = isBuilt(root) ? join(root, "dist", "cli", "main.js") : join(here, "cli", "main.ts");
+const self = fileURLToPath(import.meta.url);
+const root = join(dirname(self), "..");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
-  await import(main);
+  await runHere();
 } else {
   const node = packagedNode();
-  if (node === undefined) {
-    process.stderr.write(
-      `fsb: needs Node 24 or later, this is ${process.version}\nhint: run npm install in the project's folder\n`,
-    );
-    process.exit(1);
+  if (node === undefined) fail(`needs Node 24 or later, this is ${process.version}`);
+  runOn(node);
+}
+
+async function runHere() {
+  const main = isBuilt(root) ? join(root, "dist", "cli", "main.js") : join(root, "src", "cli", "main.ts");
+  try {
+    await import(main);
+  } catch (error) {
+    const missing = error?.code === "ERR_MODULE_NOT_FOUND" && /^Cannot find package '.*?'/.exec(error.message)?.[0];
+    if (!missing) throw error;
+    fail(missing.replace("Cannot find package", "needs the package"));
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: "inherit" });
-  // The terminal sends Ctrl-C to both; what is sent to this process alone is passed on.
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  process.on("SIGINT", () => undefined);
-  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+}
+
+/**
+ * The child has a channel to this process. Signals go through it, so that the child can tell one Ctrl-C, which the
+ * terminal sends to both, from two; and it ends with this process, which closes the channel.
+ *
+ * @param {string} node
+ */
+function runOn(node) {
+  const stdio = ["inherit", "inherit", "inherit", "ipc"];
+  const child = spawn(node, [self, ...process.argv.slice(2)], { stdio });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      if (child.connected) child.send({ signal }, () => undefined);
+      else child.kill(signal);
+    });
+  }
+  child.on("error", (error) => fail(`could not start ${node}: ${error.message}`));
+  child.on("exit", (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.stderr.write(`fsb: ended by ${signal}\n`);
+    process.exit(128 + constants.signals[signal]);
+  });
 }
 
 function packagedNode() {
@@ -36,4 +61,10 @@ function packagedNode() {
   } catch {
     return undefined;
   }
+}
+
+/** @param {string} what */
+function fail(what) {
+  process.stderr.write(`fsb: ${what}\nhint: run npm install in ${root}\n`);
+  process.exit(1);
 }

@@ -73,7 +73,12 @@ export function explain(error: unknown): string {
 /** The same on one line, for a status message: "a [A]: b [B]: c". */
 export function explainInOneLine(error: unknown): string {
   const hint = hintOf(error);
-  return chainOf(error).map(oneLine).join(": ") + (hint === undefined ? "" : ` (hint: ${hint})`);
+  return explainWithoutHint(error) + (hint === undefined ? "" : ` (hint: ${hint})`);
+}
+
+/** The same without a hint, for one of many entries: "a [A]: b [B]: c". */
+export function explainWithoutHint(error: unknown): string {
+  return chainOf(error).map(oneLine).join(": ");
 }
 
 /** The innermost hint of the chain: it is nearest to the trouble. */

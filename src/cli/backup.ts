@@ -7,9 +7,10 @@ import { backUp } from "../backup/backup.ts";
 import { describeFailures } from "../backup/file-report.ts";
 import { systemClock } from "../base/clock.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
-import { selectParent } from "../snapshot/selector.ts";
+import { parseSnapshotSelector, type SnapshotSelector, selectParent, selectSnapshot } from "../snapshot/selector.ts";
+import { quoted, SnapshotError } from "../snapshot/snapshot-error.ts";
 import type { SnapshotManifest, SnapshotSource } from "../snapshot/snapshot-manifest.ts";
-import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
+import { listSnapshots } from "../snapshot/snapshots.ts";
 import { VolumeError } from "../volume/volume-error.ts";
 import { CliError } from "./cli-error.ts";
 import { exitCodes } from "./exit-code.ts";
@@ -22,6 +23,7 @@ import {
   repoOption,
   repositoryOptions,
 } from "./invocation.ts";
+import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
 interface BackupCommandOptions extends CommonOptions {
@@ -38,10 +40,12 @@ export function addBackupCommand(program: Command, invocation: Invocation): void
     .argument("<path>", "the folder")
     .addOption(repoOption)
     .addOption(passwordFileOption)
-    .addOption(new Option("--source <user@host:/path>", "whose snapshot it is (default: you, this host, the folder)"))
+    .addOption(new Option("--source <user@host:path>", "whose snapshot it is (default: you, this host, the folder)"))
     .addOption(new Option("--tag <key:value>", "a tag; may be given several times").default([]).argParser(append))
     .addOption(
-      new Option("--parent <auto|none|id>", "the snapshot whose unchanged files need not be read").default("auto"),
+      new Option("--parent <auto|none|snapshot>", "the snapshot whose unchanged files need not be read").default(
+        "auto",
+      ),
     )
     .addOption(
       new Option("--on-file-error <fail|continue>", "what to do about a file that cannot be read")
@@ -55,6 +59,7 @@ export function addBackupCommand(program: Command, invocation: Invocation): void
 async function backup(invocation: Invocation, path: string, options: BackupCommandOptions): Promise<void> {
   const { signal } = invocation;
   const output = outputOf(invocation, options);
+  requireUtf8(path, cdThere);
   const folder = await resolveFolder(path);
   const source = options.source === undefined ? ownSource(folder) : parseSource(options.source);
   const tags = parseTags(options.tag);
@@ -62,7 +67,7 @@ async function backup(invocation: Invocation, path: string, options: BackupComma
   await using repository = await openRepository(await repositoryOptions(invocation, options, "open", identity));
   const result = await backUp({
     repository,
-    path: folder,
+    path: folder.includes("\uFFFD") ? path : folder, // Where it is not UTF-8, only a relative path leads there.
     source,
     description: "",
     tags,
@@ -73,6 +78,7 @@ async function backup(invocation: Invocation, path: string, options: BackupComma
     signal,
     onProgress: ({ bytesDone, bytesTotal, filesDone }) =>
       output.progress(() => `${filesDone} files, ${formatBytes(bytesDone)} of about ${formatBytes(bytesTotal)}`),
+    assertVolumeInUse: async () => undefined, // Nobody but the person at the terminal knows.
     warn: (message) => output.note(message),
   });
   const { snapshot, readBytes, uploadedBytes, failures, changed, vanished, skipped } = result;
@@ -115,12 +121,16 @@ async function findParent(
 ): Promise<SnapshotManifest | undefined> {
   if (wanted === "none") return undefined;
   const manifests = await repository.loadManifests(signal);
-  if (wanted !== "auto") return loadSnapshot(manifests, wanted);
-  return selectParent(
-    listSnapshots(manifests, (message) => output.note(message)),
-    source,
-    {},
-  );
+  const snapshots = listSnapshots(manifests, (message) => output.note(message));
+  return wanted === "auto" ? selectParent(snapshots, source, {}) : selectSnapshot(parseParent(wanted), snapshots);
+}
+
+function parseParent(text: string): SnapshotSelector["snapshot"] {
+  const { snapshot, path } = parseSnapshotSelector(text);
+  if (path.length === 0) return snapshot;
+  throw new SnapshotError("SNAPSHOT_SELECTOR_INVALID", `${quoted(text)} is no parent: it has a path`, {
+    hint: "give a snapshot without a path; entries are compared with those of the same path in it",
+  });
 }
 
 async function resolveFolder(path: string): Promise<string> {
@@ -138,9 +148,9 @@ function ownSource(path: string): SnapshotSource {
 }
 
 function parseSource(text: string): SnapshotSource {
-  const match = /^([^@:]+)@([^@:]+):(.+)$/.exec(text);
+  const match = /^([^@:]+)@([^@:]+):(.+)$/s.exec(text);
   if (match === null) {
-    throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a source`, { hint: "write it as user@host:/path" });
+    throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a source`, { hint: "write it as user@host:path" });
   }
   return { userName: match[1] as string, host: match[2] as string, path: match[3] as string };
 }
@@ -151,15 +161,21 @@ export function formatSource({ userName, host, path }: SnapshotSource): string {
 
 /** kopia keeps tags of people under keys that begin with `tag:`. */
 function parseTags(texts: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const colon = text.indexOf(":");
-      if (colon <= 0) {
-        throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a tag`, { hint: "write it as key:value" });
-      }
-      return [`tag:${text.slice(0, colon)}`, text.slice(colon + 1)];
-    }),
-  );
+  const tags = new Map<string, string>();
+  for (const text of texts) {
+    const colon = text.indexOf(":");
+    if (colon <= 0) {
+      throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a tag`, { hint: "write it as key:value" });
+    }
+    const key = `tag:${text.slice(0, colon)}`;
+    if (tags.has(key)) {
+      throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is the second tag of its key`, {
+        hint: "give each key once: a snapshot has one value for it",
+      });
+    }
+    tags.set(key, text.slice(colon + 1));
+  }
+  return Object.fromEntries(tags);
 }
 
 function append(value: string, before: readonly string[]): readonly string[] {

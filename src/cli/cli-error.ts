@@ -1,5 +1,10 @@
 import { CodedError } from "../base/errors.ts";
 
-export type CliErrorCode = "CLI_LOCATION_UNSUPPORTED" | "CLI_PASSWORD_MISSING" | "CLI_USAGE" | "CLI_VERIFY_FAILED";
+export type CliErrorCode =
+  | "CLI_LOCATION_UNSUPPORTED"
+  | "CLI_OUTPUT_FAILED"
+  | "CLI_PASSWORD_MISSING"
+  | "CLI_USAGE"
+  | "CLI_VERIFY_FAILED";
 
 export class CliError extends CodedError<CliErrorCode> {}

@@ -1,5 +1,6 @@
 /** What every command gets: where it runs, what was asked for in common, and a repository opened by that. */
 
+import { resolve } from "node:path";
 import { Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { openStore, type StoreLocation } from "../repository/blob/open-store.ts";
@@ -8,6 +9,7 @@ import { type OpenOptions, openRepository, type Repository } from "../repository
 import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodes } from "./exit-code.ts";
 import { readPassword } from "./password.ts";
+import { requireUtf8 } from "./path-argument.ts";
 import { Output, type Terminal } from "./terminal.ts";
 
 /** Flags that commands share, each defined once. */
@@ -39,6 +41,7 @@ export function outputOf(invocation: Invocation, options: CommonOptions): Output
   return new Output(invocation.terminal, options.json === true);
 }
 
+/** Errors: CLI_USAGE, CLI_LOCATION_UNSUPPORTED. */
 export function parseLocation(text: string | undefined): StoreLocation {
   if (text === undefined || text === "") {
     throw new CliError("CLI_USAGE", "no repository was named", { hint: "give --repo LOCATION, or set FSB_REPO" });
@@ -49,7 +52,21 @@ export function parseLocation(text: string | undefined): StoreLocation {
       hint: "give a folder",
     });
   }
-  return { kind: "fs", folder: text };
+  return {
+    kind: "fs",
+    folder: requireUtf8(absolute(text), "mount the repository, or move it, to a path that is UTF-8"),
+  };
+}
+
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch (cause) {
+    throw new CliError("CLI_USAGE", `repository ${path} cannot be found from here: the working directory is gone`, {
+      cause,
+      hint: "cd to a folder that is there",
+    });
+  }
 }
 
 /** What `openRepository` and `createRepository` take. The store is the caller's until it hands it on. */
@@ -62,7 +79,7 @@ export async function repositoryOptions(
   const { terminal, signal } = invocation;
   const output = outputOf(invocation, options);
   const location = parseLocation(options.repo);
-  const password = await readPassword(terminal, options.passwordFile, signal);
+  const password = await readPassword(terminal, { file: options.passwordFile, isNew: mode === "create" }, signal);
   const store = await openStore(location, { mode, clock: systemClock, log: output.log(), signal });
   const warn = (message: string): void => output.note(message);
   return { store, password, clock: systemClock, signal, warn, ...(identity && { identity }) };

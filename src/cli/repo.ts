@@ -51,11 +51,7 @@ async function status(invocation: Invocation, options: CommonOptions): Promise<v
     snapshots: snapshots.length,
     indexEntries: repository.index.recordCount,
   };
-  await output.result(result, () =>
-    Object.entries(result)
-      .map(([key, value]) => `${`${key}:`.padEnd(24)}${value}`)
-      .join("\n"),
-  );
+  await output.result(result, () => Object.entries(result).map(([key, value]) => `${`${key}:`.padEnd(24)}${value}`));
 }
 
 function describe({ format, index }: Repository): Readonly<Record<string, string | number | boolean>> {

@@ -1,12 +1,13 @@
 /** `fsb restore SNAPSHOT TARGET`. */
 
-import { mkdir } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { toUtf8 } from "../base/bytes.ts";
 import { errnoOf } from "../base/errors.ts";
+import { makeFolders } from "../base/make-folders.ts";
 import { type RestoreResult, restore } from "../restore/restore.ts";
+import { RestoreError } from "../restore/restore-error.ts";
 import { displayNameOf } from "../volume/entry-name.ts";
-import { attempt } from "../volume/volume-error.ts";
+import { attempt, VolumeError } from "../volume/volume-error.ts";
 import { exitCodes } from "./exit-code.ts";
 import {
   type CommonOptions,
@@ -17,8 +18,9 @@ import {
   passwordFileOption,
   repoOption,
 } from "./invocation.ts";
+import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { findEntry } from "./snapshot-selection.ts";
-import { formatBytes } from "./terminal.ts";
+import { formatBytes, type Output } from "./terminal.ts";
 
 interface RestoreCommandOptions extends CommonOptions {
   readonly sparse: boolean;
@@ -46,6 +48,7 @@ async function restoreSnapshot(
   options: RestoreCommandOptions,
 ): Promise<void> {
   const { signal } = invocation;
+  requireUtf8(target, cdThere);
   const output = outputOf(invocation, options);
   await using repository = await openForReading(invocation, options);
   const { snapshot, entry } = await findEntry(repository, selector, output, signal);
@@ -59,6 +62,8 @@ async function restoreSnapshot(
     warn: (message) => output.note(message),
     onProgress: ({ bytesDone, bytesTotal, entriesDone }) =>
       output.progress(() => `${entriesDone} entries, ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`),
+  }).catch((error: unknown) => {
+    throw error instanceof RestoreError && error.failures.length > 0 ? tellFailures(error, output) : error;
   });
   const { differences, ...counts } = result;
   for (const line of describeDifferences(differences)) output.note(line);
@@ -73,13 +78,39 @@ async function restoreSnapshot(
 
 /** What else is there is left for the restore to refuse by its name. */
 async function makeTarget(target: string): Promise<void> {
-  await attempt("make folder", displayNameOf(toUtf8(target)), async () => {
+  const path = displayNameOf(toUtf8(target));
+  await attempt("make folder", path, async () => {
     try {
-      await mkdir(target, { recursive: true });
-    } catch (error) {
-      if (errnoOf(error) !== "EEXIST") throw error;
+      await makeFolders(target);
+    } catch (cause) {
+      const errno = errnoOf(cause);
+      if (errno === "ENOENT") {
+        throw new VolumeError("VOLUME_NOT_FOUND", `there is no folder at ${path}, and none can be made`, {
+          cause,
+          detail: { path, errno },
+        });
+      }
+      if (errno === "ENOTDIR" || errno === "ELOOP") {
+        throw new VolumeError("VOLUME_NOT_A_FOLDER", `what leads to ${path} is no folder`, {
+          cause,
+          detail: { path, errno },
+        });
+      }
+      throw cause;
     }
   });
+}
+
+/** Names each entry on a line of its own, where the error's message has but the first. */
+function tellFailures(error: RestoreError, output: Output): RestoreError {
+  for (const { path, cause } of error.failures) output.note(`${path}: ${cause}`);
+  const count = Number(error.detail.count);
+  if (count > error.failures.length) output.note(`and ${count - error.failures.length} more entries`);
+  return new RestoreError(
+    error.code,
+    `${count === 1 ? "1 entry" : `${count} entries`} could not be restored, named above`,
+    { detail: error.detail, ...(error.hint !== undefined && { hint: error.hint }) },
+  );
 }
 
 function describeDifferences({ count, named }: RestoreResult["differences"]): string[] {

@@ -24,6 +24,14 @@ import {
 import { findEntry } from "./snapshot-selection.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
+/** As `ls -l` has them. */
+const kindLetters: Readonly<Record<DirectoryEntry["kind"], string>> = {
+  folder: "d",
+  file: "-",
+  symlink: "l",
+  error: "?",
+};
+
 /** What a command does with an open repository and the snapshot that was named, or "latest". */
 type Action = (context: {
   readonly repository: Repository;
@@ -74,7 +82,9 @@ const show: Action = async ({ repository, output, signal, selector }) => {
   const { snapshot } = await findEntry(repository, selector, output, signal);
   const value = describe(snapshot);
   await output.result(value, () =>
-    JSON.stringify(value, (_key, field: unknown) => (typeof field === "bigint" ? field.toString() : field), 2),
+    JSON.stringify(value, (_key, field: unknown) => (typeof field === "bigint" ? field.toString() : field), 2).split(
+      "\n",
+    ),
   );
 };
 
@@ -86,8 +96,8 @@ const ls: Action = async ({ repository, output, signal, selector }) => {
     await output.result(
       describeEntry(child),
       () =>
-        `${child.kind[0]} ${modeText(child.mode)} ${`${child.uid}:${child.gid}`.padStart(11)} ${String(bytes).padStart(12)} ` +
-        `${secondsOf(child.mtimeNs)}  ${printable(child.name)}${child.kind === "folder" ? "/" : ""}`,
+        `${kindLetters[child.kind]} ${modeText(child.mode)} ${`${child.uid}:${child.gid}`.padStart(11)} ${String(bytes).padStart(12)} ` +
+        `${secondsOf(child.mtimeNs)}  ${child.name}${child.kind === "folder" ? "/" : ""}`,
     );
   }
 };
@@ -99,7 +109,9 @@ const cat: Action = async ({ repository, output, signal, selector }) => {
       hint: "name a file: `fsb snapshot cat latest:path/of/file`",
     });
   }
-  for await (const piece of repository.objects.read(parseObjectId(entry.objectId), signal)) await output.bytes(piece);
+  for await (const piece of repository.objects.read(parseObjectId(entry.objectId), signal)) {
+    if (!(await output.bytes(piece))) return;
+  }
 };
 
 const verify: Action = async ({ repository, output, signal, selector }) => {
@@ -185,9 +197,4 @@ function modeText(mode: number): string {
 
 function secondsOf(timeNs: bigint): string {
   return formatGoTime(timeNs).slice(0, 19).concat("Z");
-}
-
-/** Names come from a volume: what would move a terminal's cursor is shown, not sent. */
-function printable(name: string): string {
-  return name.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,11 +1,13 @@
 /**
  * What the program says. Results go to standard output, as text or with `--json` as one object a line; everything else
  * to standard error. A progress line shows only where standard error is a terminal.
+ *
+ * Names, tags and sources come from volumes and repositories of others: what would steer the terminal is shown, not sent.
  */
 
-import { once } from "node:events";
 import { explain } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { CliError } from "./cli-error.ts";
 
 const progressIntervalMs = 200;
 const lineWidthMax = 120;
@@ -29,24 +31,32 @@ export class Output {
     this.#asJson = asJson;
   }
 
-  /** One result; `text` is made only where text is wanted. */
-  async result(value: Readonly<Record<string, unknown>>, text: () => string): Promise<void> {
-    await this.bytes(Buffer.from(`${this.#asJson ? JSON.stringify(value, plainNumbers) : text()}\n`));
+  /** One result; `text`, a line or several, is made only where text is wanted. Errors: CLI_OUTPUT_FAILED. */
+  async result(value: Readonly<Record<string, unknown>>, text: () => string | readonly string[]): Promise<void> {
+    // What `printable` puts for a character means the same character in JSON.
+    const lines = this.#asJson ? JSON.stringify(value, plainNumbers) : text();
+    await this.bytes(Buffer.from([lines].flat().map(printable).join("\n").concat("\n")));
   }
 
-  /** Raw bytes; waits while a slow reader catches up. */
-  async bytes(bytes: Uint8Array): Promise<void> {
+  /**
+   * Raw bytes; waits while a slow reader catches up. False once the reader went away, as `head` does: that is no failure,
+   * and what the command does besides goes on. Errors: CLI_OUTPUT_FAILED.
+   */
+  async bytes(bytes: Uint8Array): Promise<boolean> {
     this.#clearProgress();
-    if (!this.#terminal.stdout.write(bytes)) await once(this.#terminal.stdout, "drain");
+    const error = await this.#write(bytes);
+    if (error === undefined) return true;
+    const { code = error.message } = error;
+    if (code === "EPIPE" || code === "ERR_STREAM_DESTROYED") return false;
+    throw new CliError("CLI_OUTPUT_FAILED", `could not write the result: ${code}`, { cause: error });
   }
 
   note(text: string): void {
-    this.#clearProgress();
-    this.#terminal.stderr.write(`fsb: ${text}\n`);
+    this.#tell(printable(text));
   }
 
   error(error: unknown): void {
-    this.note(explain(error));
+    this.#tell(explain(error).split("\n").map(printable).join("\n"));
   }
 
   /** Replaces the line before; `line` is made a few times a second at most. */
@@ -70,10 +80,29 @@ export class Output {
     return log;
   }
 
+  #tell(lines: string): void {
+    this.#clearProgress();
+    this.#terminal.stderr.write(`fsb: ${lines}\n`);
+  }
+
+  async #write(bytes: Uint8Array): Promise<NodeJS.ErrnoException | undefined> {
+    return await new Promise((resolve) => this.#terminal.stdout.write(bytes, (error) => resolve(error ?? undefined)));
+  }
+
   #clearProgress(): void {
     if (this.#progressShown) this.#terminal.stderr.write("\r\u001b[K");
     this.#progressShown = false;
   }
+}
+
+/** Escaped as in JSON: control and formatting characters, and separators of lines. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
 }
 
 /** 1536 → `1.5 KiB`. */

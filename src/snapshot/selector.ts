@@ -20,6 +20,7 @@ export interface SnapshotSelector {
 }
 
 const candidatesNamedMax = 8;
+const listHint = "`fsb snapshot list` shows what there is";
 
 /** Errors: SNAPSHOT_SELECTOR_INVALID. */
 export function parseSnapshotSelector(text: string): SnapshotSelector {
@@ -74,17 +75,18 @@ function selectByAge(back: number, snapshots: readonly SnapshotManifest[]): Snap
   const complete = completeNewestFirst(snapshots);
   const found = complete[back];
   if (found !== undefined) return found;
+  const count = complete.length === 1 ? "1 complete one" : `${complete.length} complete ones`;
   const trouble =
-    complete.length === 0
-      ? "there is no complete snapshot"
-      : `there is no snapshot latest~${back}, only ${complete.length} complete ones`;
-  throw new SnapshotError("SNAPSHOT_NOT_FOUND", trouble, { detail: { complete: complete.length } });
+    complete.length === 0 ? "there is no complete snapshot" : `there is no snapshot latest~${back}, only ${count}`;
+  throw new SnapshotError("SNAPSHOT_NOT_FOUND", trouble, { detail: { complete: complete.length }, hint: listHint });
 }
 
 function selectById(prefix: string, snapshots: readonly SnapshotManifest[]): SnapshotManifest {
   const candidates = snapshots.filter((snapshot) => snapshot.id.startsWith(prefix));
   const found = candidates.find((snapshot) => snapshot.id === prefix) ?? candidates[0];
-  if (found === undefined) throw new SnapshotError("SNAPSHOT_NOT_FOUND", `there is no snapshot ${prefix}`);
+  if (found === undefined) {
+    throw new SnapshotError("SNAPSHOT_NOT_FOUND", `there is no snapshot ${prefix}`, { hint: listHint });
+  }
   if (found.id === prefix || candidates.length === 1) return found;
   const ids = candidates.map((snapshot) => snapshot.id).sort(compareText);
   const more = ids.length > candidatesNamedMax ? ` and ${ids.length - candidatesNamedMax} more` : "";

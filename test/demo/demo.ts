@@ -53,60 +53,84 @@ const bucket = join(home, "bucket");
 const volume = join(podsRoot, podUid, "volumes", "kubernetes.io~empty-dir", "data");
 const restoredVolume = join(podsRoot, restoredPodUid, "volumes", "kubernetes.io~empty-dir", "data");
 const stop = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+let interrupted = false;
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  // Not `once`: npm passes on the Ctrl-C that the terminal sends here too.
+  process.on(name, () => {
+    interrupted = true;
+    stop.abort();
+  });
+}
 
 say(`Everything of this demo is in ${home}`);
-await using agent = startAgent();
+const agent = startAgent();
+try {
+  await demonstrate();
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  process.exitCode = 1; // The agent's end was told when it came.
+} finally {
+  await agent[Symbol.asyncDispose]();
+  if (interrupted) {
+    rmSync(home, { recursive: true, force: true });
+    say(`interrupted; ${home} is removed`);
+    process.exitCode = 130;
+  }
+}
 
-step("A pod with a volume, as the kubelet lays it out");
-fillVolume(volume);
-writeObjects();
-say(`${countOf(readManifest(volume))} in ${below(volume)}`);
+async function demonstrate(): Promise<void> {
+  step("A pod with a volume, as the kubelet lays it out");
+  fillVolume(volume);
+  writeObjects();
+  say(`${countOf(readManifest(volume))} in ${below(volume)}`);
 
-step("First backup: a PodVolumeBackup is written, the agent does the rest");
-const first = await backUp("nightly-1");
-const firstSize = repositoryBytes();
-say(
-  `${first.phase}: snapshot ${first.snapshotID}, ${bytes(first.progress?.totalBytes)}; the repository has ${bytes(firstSize)}`,
-);
+  step("First backup: a PodVolumeBackup is written, the agent does the rest");
+  const first = await backUp("nightly-1");
+  const firstSize = repositoryBytes();
+  say(
+    `${first.phase}: snapshot ${first.snapshotID}, ${bytes(first.progress?.totalBytes)}; the repository has ${bytes(firstSize)}`,
+  );
 
-step("The pod writes a little, then the second backup");
-writeFileSync(join(volume, "orders.log"), "one more order\n", { flag: "a" });
-writeFileSync(join(volume, "new-file.txt"), "a new file\n");
-const expected = readManifest(volume);
-const second = await backUp("nightly-2");
-say(
-  `${second.phase}: snapshot ${second.snapshotID}, ${bytes(second.progress?.totalBytes)}, of which ` +
-    `${bytes(second.incrementalBytes)} had changed and were read; the repository grew by ${bytes(repositoryBytes() - firstSize)}`,
-);
+  step("The pod writes a little, then the second backup");
+  writeFileSync(join(volume, "orders.log"), "one more order\n", { flag: "a" });
+  writeFileSync(join(volume, "new-file.txt"), "a new file\n");
+  const expected = readManifest(volume);
+  const second = await backUp("nightly-2");
+  say(
+    `${second.phase}: snapshot ${second.snapshotID}, ${bytes(second.progress?.totalBytes)}, of which ` +
+      `${bytes(second.incrementalBytes)} had changed and were read; the repository grew by ${bytes(repositoryBytes() - firstSize)}`,
+  );
 
-step("A loss: the pod and its volume are gone");
-rmSync(join(podsRoot, podUid), { recursive: true });
+  step("A loss: the pod and its volume are gone");
+  rmSync(join(podsRoot, podUid), { recursive: true });
 
-step("Restore into a new pod: a PodVolumeRestore is written, restore-wait waits in the pod");
-mkdirSync(restoredVolume, { recursive: true });
-writeObject("pod-restored", podObject("db-restored", restoredPodUid, true));
-const restored = await restoreFrom(second.snapshotID ?? "");
-const marker = join(restoredVolume, ".velero", restoreUid);
-say(`${restored.phase}: ${bytes(restored.progress?.bytesDone)} written`);
-say(`done marker ${below(marker)}: ${existsSync(marker) ? "there" : "MISSING"}`);
+  step("Restore into a new pod: a PodVolumeRestore is written, restore-wait waits in the pod");
+  mkdirSync(restoredVolume, { recursive: true });
+  writeObject("pod-restored", podObject("db-restored", restoredPodUid, true));
+  const restored = await restoreFrom(second.snapshotID ?? "");
+  const marker = join(restoredVolume, ".velero", restoreUid);
+  say(
+    `${restored.phase}: ${bytes(restored.progress?.bytesDone)} of files written; ` +
+      "a backup's count has the targets of unchanged links in it too, as kopia counts",
+  );
+  say(`done marker ${below(marker)}: ${existsSync(marker) ? "there" : "MISSING"}`);
 
-step("Comparison of contents, types, owners, modes, times and link targets");
-rmSync(join(restoredVolume, ".velero"), { recursive: true }); // As restore-wait does, before the pod starts.
-const differences = compareManifests(withoutRootTime(expected), withoutRootTime(readManifest(restoredVolume)));
-say(differences.length === 0 ? `none: ${countOf(expected)} are the same` : differences.join("\n"));
+  step("Comparison of contents, types, owners, modes, times and link targets");
+  rmSync(join(restoredVolume, ".velero"), { recursive: true }); // As restore-wait does, before the pod starts.
+  const differences = compareManifests(withoutRootTime(expected), withoutRootTime(readManifest(restoredVolume)));
+  say(differences.length === 0 ? `none: ${countOf(expected)} are the same` : differences.join("\n"));
 
-await agent[Symbol.asyncDispose]();
-const passed =
-  differences.length === 0 &&
-  restored.phase === "Completed" &&
-  first.phase === "Completed" &&
-  second.phase === "Completed";
-if (process.argv.includes("--tidy")) {
-  rmSync(home, { recursive: true });
-} else {
-  step("Look around");
-  say(`export FSB_REPO=${bucket}/kopia/shop FSB_PASSWORD=${password}
+  await agent[Symbol.asyncDispose]();
+  const passed =
+    differences.length === 0 &&
+    restored.phase === "Completed" &&
+    first.phase === "Completed" &&
+    second.phase === "Completed";
+  if (process.argv.includes("--tidy")) {
+    rmSync(home, { recursive: true });
+  } else {
+    step("Look around");
+    say(`export FSB_REPO=${bucket}/kopia/shop FSB_PASSWORD=${password}
   node src/launch.mjs snapshot list
   node src/launch.mjs snapshot ls latest:etc
   node src/launch.mjs snapshot cat latest:orders.log
@@ -114,12 +138,14 @@ if (process.argv.includes("--tidy")) {
   cat ${resources}/nightly-2.yaml
   kopia repository connect filesystem --path ${bucket}/kopia/shop --password ${password}   # kopia reads it too
   rm -r ${home}   # when you are done`);
+  }
+  process.exitCode = passed ? 0 : 1;
 }
-process.exitCode = passed ? 0 : 1;
 
 function startAgent(): AsyncDisposable {
   mkdirSync(resources, { recursive: true });
   mkdirSync(podsRoot, { recursive: true });
+  mkdirSync(bucket);
   const args = ["agent", "--resources", resources, "--pods-root", podsRoot, "--node", node];
   const child = spawn(process.execPath, [launcher, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   say(`$ fsb ${args.join(" ")}`);

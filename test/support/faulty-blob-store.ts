@@ -11,7 +11,7 @@
  *     }
  */
 
-import type { BlobId, BlobMetadata, BlobStore, ByteRange } from "../../src/repository/blob/blob-store.ts";
+import type { BlobId, BlobMetadata, BlobStore, ByteRange, PutOptions } from "../../src/repository/blob/blob-store.ts";
 import { BlobError } from "../../src/repository/blob/blob-store.ts";
 
 /**
@@ -53,7 +53,7 @@ export class FaultyBlobStore implements BlobStore {
     return this.#run(() => this.#inner.get(id, options));
   }
 
-  put(id: BlobId, parts: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<void> {
+  put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
     return this.#run(() => this.#inner.put(id, parts, options));
   }
 

@@ -10,6 +10,8 @@ export interface ProgramOptions {
   readonly ownProcessGroup?: boolean;
   /** Called with the process id once it runs. */
   readonly onStart?: (pid: number) => void;
+  /** Called with what it writes to standard output, as it comes. */
+  readonly onStdout?: (bytes: Buffer) => void;
 }
 
 export interface ProgramResult {
@@ -36,7 +38,10 @@ export async function runProgram(
     detached: options.ownProcessGroup ?? false,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  child.stdout.on("data", (bytes: Buffer) => void stdout.push(bytes));
+  child.stdout.on("data", (bytes: Buffer) => {
+    stdout.push(bytes);
+    options.onStdout?.(bytes);
+  });
   child.stderr.on("data", (bytes: Buffer) => void stderr.push(bytes));
   const ended = new Promise<number>((resolve, reject) => {
     child.once("error", reject);

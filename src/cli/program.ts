@@ -1,0 +1,81 @@
+/** The program: one line of arguments in, an exit code out. */
+
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { isAbort } from "../base/errors.ts";
+import { addAgentCommand } from "./agent.ts";
+import { addBackupCommand } from "./backup.ts";
+import { CliError } from "./cli-error.ts";
+import { type ExitCode, exitCodeOf } from "./exit-code.ts";
+import { newInvocation } from "./invocation.ts";
+import { addRepoCommands } from "./repo.ts";
+import { addRestoreCommand } from "./restore.ts";
+import { addSnapshotCommands } from "./snapshot.ts";
+import { Output, type Terminal } from "./terminal.ts";
+
+const exitCodesHelp = `
+Exit codes: 0 done; 1 failed; 3 done, but some files could not be read or some attributes not set;
+10 no repository there; 12 wrong password; 130 interrupted.`;
+
+export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+  const invocation = newInvocation(terminal, signal);
+  const output = new Output(terminal, false);
+  let help = "";
+  const program = new Command("fsb")
+    .description("File-system backup in the kopia repository format, for Kubernetes nodes and by hand")
+    .version(versionOfPackage())
+    .addHelpText("after", exitCodesHelp)
+    .configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+      writeErr: (text) => void terminal.stderr.write(text),
+      outputError: () => undefined, // Told below, as every error is.
+    })
+    .exitOverride();
+  addRepoCommands(program, invocation);
+  addBackupCommand(program, invocation);
+  addRestoreCommand(program, invocation);
+  addSnapshotCommands(program, invocation);
+  addAgentCommand(program, invocation);
+  try {
+    await parse(program, args);
+    if (help !== "") await output.bytes(Buffer.from(help));
+    return invocation.exitCode;
+  } catch (error) {
+    if (isAbort(error)) output.note("interrupted; what was stored so far is found again by the next run");
+    else output.error(error);
+    return exitCodeOf(error);
+  }
+}
+
+/** Runs the command. What commander ends early for, and is no mistake, returns. Errors: CLI_USAGE, and the command's. */
+async function parse(program: Command, args: readonly string[]): Promise<void> {
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    const command = commandNamed(program, args);
+    const what = error.code === "commander.help" ? "no command was named" : error.message.replace(/^error: /, "");
+    throw new CliError("CLI_USAGE", what, { hint: `see \`${command} --help\`` });
+  }
+}
+
+/** As much of the arguments as names a command. */
+function commandNamed(program: Command, args: readonly string[]): string {
+  const names = [program.name()];
+  let command = program;
+  for (const name of args) {
+    const next = command.commands.find((candidate) => candidate.name() === name);
+    if (next === undefined) break;
+    command = next;
+    names.push(name);
+  }
+  return names.join(" ");
+}
+
+function versionOfPackage(): string {
+  const packageFile = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(packageFile, "utf8")) as { version: string }).version;
+}
