@@ -17,6 +17,7 @@ import type { ClientIdentity } from "./content/session.ts";
 import { FormatError } from "./format/format-error.ts";
 import { kernelFormatOf } from "./format/kernel-format.ts";
 import {
+  assertNoRetention,
   createFormat,
   type OpenedFormat,
   openFormat,
@@ -187,8 +188,10 @@ export class Repository implements AsyncDisposable {
       const options = { signal, nowMs, ...(this.#warn && { warn: this.#warn }) };
       const { format } = await refreshFormat(this.#store, this.#opened, options);
       assertSameParameters(this.format, format);
+      assertNoRetention(format);
       this.#formatReadMs = nowMs;
     }
+    assertNoRetention(this.format);
     if (isOlder(this.index.listedMs, viewAgeMaxMs, this.#clock)) await this.index.refresh(signal);
   }
 }

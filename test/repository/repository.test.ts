@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromUtf8, toBase64 } from "../../src/base/bytes.ts";
+import { fromUtf8, toBase64, toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
+import { sealSecrets } from "../../src/repository/format/keys.ts";
+import { blobConfigBlobId } from "../../src/repository/format/repository-format.ts";
 import { createRepository, openRepository } from "../../src/repository/repository.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { InterruptedBlobStore, listIds } from "./memory-repository.ts";
-import { password, putFormat, signal } from "./stored-format.ts";
+import { formatKey, password, putFormat, signal, uniqueId } from "./stored-format.ts";
 
 /** Tells when it was closed. */
 class ClosingStore extends MemoryBlobStore {
@@ -50,6 +52,20 @@ test("a repository is never made over another, which stays as it is", async () =
   await assert.rejects(creating, { code: "REPOSITORY_EXISTS" });
   assert.deepEqual(await listIds(store, ""), before);
   assert.equal(store.isClosed, true);
+});
+
+test("a repository whose blobs are to be locked is read, but nothing is written to it", async () => {
+  const store = new MemoryBlobStore();
+  await putFormat(store);
+  const config = toUtf8('{"retentionMode":"GOVERNANCE","retentionPeriod":86400000000000}');
+  await store.put(blobConfigBlobId, [sealSecrets(formatKey, uniqueId, config, seededRandom("locked"))], { signal });
+  await using repository = await openRepository({ store, password, clock: new ManualClock(), signal });
+  assert.equal((await repository.loadManifests(signal)).find({}).length, 0);
+  const before = await listIds(store, "");
+  await using writer = repository.createWriter();
+  writer.putManifest({ type: "test" }, toUtf8("{}"));
+  await assert.rejects(writer.flush(signal), { code: "REPOSITORY_UNSUPPORTED", message: /retention "GOVERNANCE"/ });
+  assert.deepEqual(await listIds(store, ""), before);
 });
 
 test("opening closes the store when it fails, and disposing when it does not", async () => {

@@ -37,6 +37,8 @@ export interface RepositoryFormat {
   readonly indexVersion: 1 | 2;
   readonly epochs: EpochParameters;
   readonly enablePasswordChange: boolean;
+  /** Of `kopia.blobcfg`: how objects are to be locked when they are put. Not given for not at all. */
+  readonly retentionMode?: string;
   /** The bytes of `kopia.repository`: packs begin with a copy of it where the password cannot change. */
   readonly formatBlob: Uint8Array;
 }
@@ -211,8 +213,8 @@ async function openWithKey(
   const json = asObject(wrapper.format, "the format in kopia.repository");
   assertFeaturesUnderstood(json.requiredFeatures, options.warn);
   assertNotUpgrading(json.upgradeLock as UpgradeLock | undefined, options.nowMs);
-  await assertBlobConfigOpens(store, outer.uniqueId, formatKey, options.signal);
-  return parseInner(json, outer.uniqueId, formatBlob);
+  const retentionMode = await readRetentionMode(store, outer.uniqueId, formatKey, options.signal);
+  return { ...parseInner(json, outer.uniqueId, formatBlob), ...(retentionMode !== "" && { retentionMode }) };
 }
 
 function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Array): RepositoryFormat {
@@ -259,25 +261,32 @@ function parseEpochParameters(value: unknown): EpochParameters {
   return { enabled, refreshFrequencyMs };
 }
 
-/** It is read for what it says about the key: a password change rewrites it first, so it may be ahead by a moment. */
-async function assertBlobConfigOpens(
+/** For a repository whose blobs are to be locked: they would not be by this program. Reading it is another matter. */
+export function assertNoRetention({ retentionMode }: RepositoryFormat): void {
+  if (retentionMode !== undefined) throw unsupported("object lock retention", retentionMode);
+}
+
+/** Empty for none. What it says about the key counts too: a password change rewrites it first, so it may be ahead. */
+async function readRetentionMode(
   store: BlobStore,
   uniqueId: Uint8Array,
   formatKey: Uint8Array,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   let sealed: Uint8Array;
   try {
     sealed = await store.get(blobConfigBlobId, { signal });
   } catch (cause) {
-    if (hasCode(cause, "BLOB_NOT_FOUND")) return; // Repositories of old have none.
+    if (hasCode(cause, "BLOB_NOT_FOUND")) return ""; // Repositories of old have none.
     throw cause;
   }
-  if (openSecrets(formatKey, uniqueId, sealed) === undefined) {
+  const plain = openSecrets(formatKey, uniqueId, sealed);
+  if (plain === undefined) {
     throw new FormatError("REPOSITORY_FORMAT_INVALID", "blob kopia.blobcfg does not open with the repository's key", {
       hint: "if the password is being changed right now, try again in a minute",
     });
   }
+  return textField(parseObject(plain, "kopia.blobcfg"), "retentionMode", "");
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
