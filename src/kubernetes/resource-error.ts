@@ -5,9 +5,15 @@ export type ResourceErrorCode =
   | "RESOURCE_CONFLICT"
   | "RESOURCE_FILE_MALFORMED"
   | "RESOURCE_INVALID"
+  | "RESOURCE_KIND_UNKNOWN"
   | "RESOURCE_NOT_FOUND"
+  /** The API server's rules for the kind forbid it. */
+  | "RESOURCE_REJECTED"
   | "RESOURCE_STORE_DENIED"
   | "RESOURCE_STORE_INVALID"
-  | "RESOURCE_STORE_UNAVAILABLE";
+  | "RESOURCE_STORE_UNAUTHENTICATED"
+  | "RESOURCE_STORE_UNAVAILABLE"
+  /** A list or watch cannot go on from where it was: it must begin anew. */
+  | "RESOURCE_VERSION_GONE";
 
 export class ResourceError extends CodedError<ResourceErrorCode> {}

@@ -1,6 +1,6 @@
-/** One watcher's events, made from the full set of objects each time it changes. */
+/** One watcher's events, made from the full set of objects each time it changes, or from one change at a time. */
 
-import { type KubernetesObject, keyOf } from "./kubernetes-object.ts";
+import { type KubernetesObject, keyOf, type ObjectName } from "./kubernetes-object.ts";
 import { matchesScope, type ResourceScope, type WatchEvent } from "./resource-store.ts";
 
 /**
@@ -35,6 +35,30 @@ export class WatchFeed {
     this.#known.clear();
     for (const [key, object] of matching) this.#known.set(key, object);
     if (this.#synced === "not yet") this.#synced = "pending";
+    this.#wake?.();
+  }
+
+  /** This object's newest state; it may not match any more. */
+  set(object: KubernetesObject): void {
+    if (!matchesScope(object, this.#scope)) {
+      this.remove(object.metadata);
+      return;
+    }
+    const key = keyOf(object.metadata);
+    const known = this.#known.get(key);
+    if (known !== undefined && isSameState(known, object)) return;
+    this.#known.set(key, object);
+    this.#tell(key, { kind: "present", object });
+    this.#wake?.();
+  }
+
+  /** There is no such object any more, or it does not match any more. */
+  remove(name: ObjectName): void {
+    const key = keyOf(name);
+    const object = this.#known.get(key);
+    if (object === undefined) return;
+    this.#known.delete(key);
+    this.#tell(key, { kind: "gone", object });
     this.#wake?.();
   }
 
