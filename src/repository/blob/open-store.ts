@@ -5,13 +5,14 @@ import type { Log } from "../../base/log.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { openFilesystemStore } from "./filesystem.ts";
 import { RetryingBlobStore } from "./retrying.ts";
+import type { S3Location } from "./s3-location.ts";
 
 export interface FilesystemLocation {
   readonly kind: "fs";
   readonly folder: string;
 }
 
-export type StoreLocation = FilesystemLocation;
+export type StoreLocation = FilesystemLocation | S3Location;
 
 export interface OpenStoreOptions {
   /** As the filesystem store's. */
@@ -22,6 +23,13 @@ export interface OpenStoreOptions {
 }
 
 export async function openStore(location: StoreLocation, options: OpenStoreOptions): Promise<BlobStore> {
-  const { mode, clock, log, signal } = options;
-  return new RetryingBlobStore(await openFilesystemStore(location.folder, { mode, signal }), { log, clock });
+  const { clock, log } = options;
+  return new RetryingBlobStore(await openOnce(location, options), { log, clock });
+}
+
+async function openOnce(location: StoreLocation, { mode, clock, signal }: OpenStoreOptions): Promise<BlobStore> {
+  if (location.kind === "fs") return await openFilesystemStore(location.folder, { mode, signal });
+  // Not before: with the SDK it takes 36 MB and 100 ms, which who has no bucket need not spend.
+  const { openS3Store } = await import("./s3.ts");
+  return await openS3Store(location, { mode, signal, clock });
 }
