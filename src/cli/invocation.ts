@@ -10,10 +10,13 @@ import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodes } from "./exit-code.ts";
 import { readPassword } from "./password.ts";
 import { requireUtf8 } from "./path-argument.ts";
+import { parseS3Url } from "./s3-url.ts";
 import { Output, type Terminal } from "./terminal.ts";
 
 /** Flags that commands share, each defined once. */
-export const repoOption = new Option("--repo <location>", "the repository: a folder").env("FSB_REPO");
+export const repoOption = new Option("--repo <location>", "the repository: a folder, or s3://bucket/prefix").env(
+  "FSB_REPO",
+);
 export const passwordFileOption = new Option(
   "--password-file <file>",
   "file that holds the password (else FSB_PASSWORD, KOPIA_PASSWORD, or the terminal)",
@@ -47,9 +50,10 @@ export function parseLocation(text: string | undefined): StoreLocation {
     throw new CliError("CLI_USAGE", "no repository was named", { hint: "give --repo LOCATION, or set FSB_REPO" });
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+  if (scheme?.toLowerCase() === "s3") return parseS3Url(text);
   if (scheme !== undefined) {
     throw new CliError("CLI_LOCATION_UNSUPPORTED", `repositories at ${scheme}:// cannot be opened by this version`, {
-      hint: "give a folder",
+      hint: "give a folder, or s3://bucket/prefix",
     });
   }
   return {

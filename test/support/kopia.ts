@@ -87,6 +87,14 @@ export class Kopia {
     await this.run("repository", "connect", "filesystem", "--path", path, ...asVelero, ...args);
   }
 
+  async createS3(bucket: KopiaBucket): Promise<void> {
+    await this.run("repository", "create", "s3", ...flagsOf(bucket), ...asVelero);
+  }
+
+  async connectS3(bucket: KopiaBucket): Promise<void> {
+    await this.run("repository", "connect", "s3", ...flagsOf(bucket), ...asVelero);
+  }
+
   /** `source` is USER@HOST:/PATH; tags are stored with the prefix `tag:`. */
   async snapshotCreate(
     path: string,
@@ -135,6 +143,22 @@ export class Kopia {
   async show(objectId: string): Promise<string> {
     return await this.run("show", objectId);
   }
+}
+
+/** Where kopia finds a bucket; without TLS. */
+export interface KopiaBucket {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** `http://host:port`. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+function flagsOf({ bucket, prefix, endpoint, region, accessKeyId, secretAccessKey }: KopiaBucket): readonly string[] {
+  const place = [`--bucket=${bucket}`, `--prefix=${prefix}`, `--endpoint=${new URL(endpoint).host}`, "--disable-tls"];
+  return [...place, `--region=${region}`, `--access-key=${accessKeyId}`, `--secret-access-key=${secretAccessKey}`];
 }
 
 /** The user and host under which Velero stores. */
