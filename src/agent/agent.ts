@@ -1,5 +1,5 @@
 /**
- * The daemon in folder mode: does what PodVolumeBackups and PodVolumeRestores in a folder of files ask of this node.
+ * The daemon: does what PodVolumeBackups and PodVolumeRestores in a cluster, or in a folder of files, ask of this node.
  *
  * Guarantees: what another process left unfinished is failed first; no job starts after the signal aborts, those that
  * run are stopped and their objects failed within the grace period; a final phase is written only when what it says is
@@ -12,8 +12,8 @@ import { isAbsolute, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { errnoOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import { runController } from "../kubernetes/controller.ts";
-import { openFolderResourceStore } from "../kubernetes/folder-resource-store.ts";
 import { keyOf } from "../kubernetes/kubernetes-object.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import { WorkQueue } from "../kubernetes/work-queue.ts";
@@ -28,9 +28,17 @@ import { podVolumeRestoreKind } from "./restore-controller.ts";
 import { agentResourceTypes, isPathComponent, type PodVolumeResource, parsePod, pods } from "./velero-resources.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
+/** Where the objects are: resource files, or an API server with a Velero server behind it. */
+export type AgentResources =
+  | {
+      readonly folder: string;
+      /** How long a resource file must be unchanged before it counts; default 200 ms. */
+      readonly settleMs?: number;
+    }
+  | { readonly cluster: ApiConnection };
+
 export interface AgentOptions {
-  /** The folder with the resource files. */
-  readonly resourcesFolder: string;
+  readonly resources: AgentResources;
   /** The kubelet's folder of pods; absolute. */
   readonly podsRoot: string;
   /** This node's name, as in `spec.node`. */
@@ -51,8 +59,6 @@ export interface AgentOptions {
   readonly progressIntervalMs?: number;
   /** For stopping jobs and writing their status at the end; default 25 seconds, as a pod has 30. */
   readonly graceMs?: number;
-  /** How long a resource file must be unchanged before it counts; default 200 ms. */
-  readonly settleMs?: number;
   readonly clock?: Clock;
 }
 
@@ -64,27 +70,37 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const concurrency = options.concurrency ?? 1;
   if (!Number.isInteger(concurrency) || concurrency < 1)
     throw invalid("the concurrency must be a whole number above 0");
+  const { resources } = options;
   log.info("Starting Velero node-agent server", {
     node: settings.node,
-    resources: options.resourcesFolder,
+    resources: "folder" in resources ? resources.folder : resources.cluster.displayName,
     concurrency,
   });
   await checkPodsRoot(settings.podsRoot);
-  await using _ = await holdAsOnlyAgent(options.resourcesFolder, settings.node);
-  await using store = await openFolderResourceStore(
-    {
-      folder: options.resourcesFolder,
-      types: agentResourceTypes,
-      defaultNamespace: settings.veleroNamespace,
-      clock,
-      log,
-      ...(options.settleMs === undefined ? {} : { settleMs: options.settleMs }),
-    },
-    signal,
-  );
+  await using _ = "folder" in resources ? await holdAsOnlyAgent(resources.folder, settings.node) : undefined;
+  await using store = await openResources(resources, { settings, clock, log }, signal);
   await warnOfStrangePodsRoot(store, settings, log, signal);
   const context = { settings, store, work: options.work, clock };
   await serve(context, { concurrency, graceMs: options.graceMs ?? 25_000, log }, signal);
+}
+
+/** Imports only what this one needs: what it does not, an agent need not carry while it waits. */
+async function openResources(
+  resources: AgentResources,
+  { settings, clock, log }: { readonly settings: AgentSettings; readonly clock: Clock; readonly log: Log },
+  signal: AbortSignal,
+): Promise<ResourceStore> {
+  if ("folder" in resources) {
+    const { openFolderResourceStore } = await import("../kubernetes/folder-resource-store.ts");
+    const types = agentResourceTypes;
+    return await openFolderResourceStore(
+      { ...resources, types, defaultNamespace: settings.veleroNamespace, clock, log },
+      signal,
+    );
+  }
+  const { ApiResourceStore } = await import("../kubernetes/api-resource-store.ts");
+  const by = { component: "node-agent", host: settings.node };
+  return new ApiResourceStore({ connection: resources.cluster, clock, log, random: Math.random, ...by });
 }
 
 async function serve(
@@ -141,7 +157,7 @@ function settingsOf(options: AgentOptions): AgentSettings {
     sourceStyle: options.sourceStyle ?? "pod-volume",
     onFileError: options.onFileError ?? "fail",
     processors: availableParallelism(),
-    isWithoutServer: true,
+    isWithoutServer: "folder" in options.resources,
   };
 }
 

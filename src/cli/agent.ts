@@ -4,10 +4,12 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
 import type { OnFileError } from "../agent/volume-work.ts";
 import { systemClock } from "../base/clock.ts";
+import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import type { Invocation } from "./invocation.ts";
 
 interface AgentCommandOptions {
-  readonly resources: string;
+  readonly resources?: string;
+  readonly kubeconfig?: string;
   readonly podsRoot: string;
   readonly node: string;
   readonly namespace: string;
@@ -20,8 +22,11 @@ interface AgentCommandOptions {
 export function addAgentCommand(program: Command, invocation: Invocation): void {
   program
     .command("agent")
-    .description("do what PodVolumeBackups and PodVolumeRestores in a folder of YAML files ask of this node")
-    .requiredOption("--resources <folder>", "the folder with the YAML files")
+    .description("do what PodVolumeBackups and PodVolumeRestores ask of this node")
+    .addOption(new Option("--kubeconfig <file>", "of the cluster (else as kubectl, else the pod's service account)"))
+    .addOption(
+      new Option("--resources <folder>", "a folder with YAML files, instead of a cluster").conflicts("kubeconfig"),
+    )
     .addOption(new Option("--pods-root <folder>", "the kubelet's folder of pods").default("/var/lib/kubelet/pods"))
     .addOption(new Option("--node <name>", "this node's name").env("NODE_NAME").makeOptionMandatory())
     .addOption(new Option("-n, --namespace <name>", "Velero's namespace").env("VELERO_NAMESPACE").default("velero"))
@@ -42,6 +47,7 @@ export function addAgentCommand(program: Command, invocation: Invocation): void 
 
 /** Loaded only here: the other commands start sooner and smaller without the daemon's packages. */
 async function agent(invocation: Invocation, options: AgentCommandOptions): Promise<void> {
+  const { resources: folder, kubeconfig } = options;
   const [{ runAgent }, { createAgentLog }, { EngineWork }] = await Promise.all([
     import("../agent/agent.ts"),
     import("../agent/agent-log.ts"),
@@ -50,7 +56,7 @@ async function agent(invocation: Invocation, options: AgentCommandOptions): Prom
   const log = createAgentLog({ format: options.logFormat, level: options.logLevel });
   await runAgent(
     {
-      resourcesFolder: options.resources,
+      resources: folder === undefined ? { cluster: await connect(kubeconfig) } : { folder },
       podsRoot: options.podsRoot,
       node: options.node,
       veleroNamespace: options.namespace,
@@ -61,6 +67,12 @@ async function agent(invocation: Invocation, options: AgentCommandOptions): Prom
     },
     invocation.signal,
   );
+}
+
+async function connect(kubeconfig: string | undefined): Promise<ApiConnection> {
+  const { openApiConnection } = await import("../kubernetes/open-connection.ts");
+  const named = kubeconfig === undefined ? {} : { kubeconfig };
+  return await openApiConnection({ ...named, env: process.env, clock: systemClock });
 }
 
 function parseCount(text: string): number {

@@ -419,7 +419,7 @@ describe("an agent over a folder of resource files", () => {
   it("refuses to start without a pods root or a resource folder", async () => {
     await using node = await NodeUnderTest.create();
     const options = {
-      resourcesFolder: join(node.root, "resources"),
+      resources: { folder: join(node.root, "resources") },
       podsRoot: join(node.root, "pods"),
       node: "node-1",
       work: new CopyingWork(),
@@ -430,7 +430,7 @@ describe("an agent over a folder of resource files", () => {
     await assert.rejects(runAgent({ ...options, podsRoot: missing }, signal), (e) =>
       hasCode(e, "AGENT_PODS_ROOT_INVALID"),
     );
-    await assert.rejects(runAgent({ ...options, resourcesFolder: missing }, signal), (e) =>
+    await assert.rejects(runAgent({ ...options, resources: { folder: missing } }, signal), (e) =>
       hasCode(e, "RESOURCE_STORE_INVALID"),
     );
     await assert.rejects(runAgent({ ...options, concurrency: 0 }, signal), (e) => hasCode(e, "AGENT_OPTIONS_INVALID"));

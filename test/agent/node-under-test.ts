@@ -97,13 +97,12 @@ export class NodeUnderTest implements AsyncDisposable {
     const write = (line: string) => void this.logLines.push(line);
     const ended = runAgent(
       {
-        resourcesFolder: join(this.root, "resources"),
+        resources: { folder: join(this.root, "resources"), settleMs: 400 },
         podsRoot: join(this.root, "pods"),
         node: "node-1",
         work: this.work,
         log: createAgentLog({ format: "text", level: "debug", write }),
         clock: new HurriedClock(),
-        settleMs: 400,
         ...options,
       },
       stop.signal,

@@ -1,0 +1,221 @@
+/**
+ * The agent in a cluster, as a process that logs in as a user with the rights it needs and no others. What a Velero
+ * server and a kubelet would do, the test does.
+ */
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { setTimeout as sleepFor } from "node:timers/promises";
+import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
+import { fsb, tryFsb } from "../support/fsb.ts";
+import { repositoryPassword } from "../support/kopia.ts";
+import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
+import { lacking, requireRoot } from "../support/required.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { veleroCrds } from "../support/velero-crds.ts";
+
+const patienceMs = 60_000;
+const velero = "/apis/velero.io/v1/namespaces/velero";
+const shop = "/api/v1/namespaces/shop";
+
+/** The least that backing up and restoring volumes of pods needs. */
+const rights: readonly JsonObject[] = [
+  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["persistentvolumeclaims", "persistentvolumes", "secrets"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  { apiGroups: ["storage.k8s.io"], resources: ["csidrivers"], verbs: ["get"] },
+  {
+    apiGroups: ["velero.io"],
+    resources: ["podvolumebackups", "podvolumerestores"],
+    verbs: ["get", "list", "watch", "patch"],
+  },
+  { apiGroups: ["velero.io"], resources: ["backuprepositories"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["velero.io"], resources: ["backupstoragelocations", "backups"], verbs: ["get"] },
+];
+
+const cluster = await startCluster();
+if (cluster instanceof KubernetesCluster) after(() => cluster[Symbol.asyncDispose]());
+
+describe("the agent in a cluster", () => {
+  it("backs up a pod's volume, goes on when the API server restarts, and restores into another pod", async (t) => {
+    if (!(cluster instanceof KubernetesCluster)) return lacking(t, cluster.missing);
+    if (!requireRoot(t)) return;
+    const folder = temporaryFolder(t);
+    const podsRoot = join(folder, "pods");
+    mkdirSync(podsRoot);
+    await prepare(cluster, join(folder, "store"));
+    await fsb(["repo", "create", "--repo", join(folder, "store", "kopia", "shop")]);
+    const source = await putPod(cluster, podsRoot, "db-0");
+    writeFileSync(join(source.volume, "table"), "rows", { mode: 0o640 });
+    await using agent = startAgent(cluster, podsRoot);
+
+    const backupUid = await put(cluster, `${velero}/backups`, {
+      ...named("velero.io/v1", "Backup", "velero", "nightly"),
+      status: { phase: "InProgress" },
+    });
+    const ownerReferences = [
+      { apiVersion: "velero.io/v1", kind: "Backup", name: "nightly", uid: backupUid, controller: true },
+    ];
+    const backup = named("velero.io/v1", "PodVolumeBackup", "velero", "nightly-1", { ownerReferences });
+    const common = { pod: source.reference, volume: "data", backupStorageLocation: "default", uploaderType: "kopia" };
+    await put(cluster, `${velero}/podvolumebackups`, {
+      ...backup,
+      spec: { ...common, node: "node-a", repoIdentifier: "" },
+    });
+    const backedUp = await final(cluster, "podvolumebackups", "nightly-1", agent);
+    assert.equal(textAt(backedUp, "status", "phase"), "Completed", JSON.stringify(backedUp));
+    assert.equal(fieldAt(backedUp, "status", "progress", "bytesDone"), 4);
+    const snapshotID = textAt(backedUp, "status", "snapshotID") ?? "";
+    await fsb(["snapshot", "show", snapshotID, "--repo", join(folder, "store", "kopia", "shop")]);
+
+    assert.deepEqual(await eventReasons(cluster), ["Data-Path-Completed"]);
+
+    await cluster.stopApiServer();
+    await cluster.startApiServer();
+
+    const target = await putPod(cluster, podsRoot, "db-1");
+    await put(cluster, `${velero}/podvolumerestores`, {
+      ...named("velero.io/v1", "PodVolumeRestore", "velero", "again-1", {
+        ownerReferences: [{ apiVersion: "velero.io/v1", kind: "Restore", name: "again", uid: "restore-uid" }],
+      }),
+      spec: { ...common, pod: target.reference, repoIdentifier: "", snapshotID, sourceNamespace: "shop" },
+    });
+    const waiting = { name: "restore-wait", image: "x", imageID: "", ready: false, restartCount: 0 };
+    const running = { state: { running: { startedAt: "2026-01-01T00:00:00Z" } } };
+    const status = { phase: "Pending", initContainerStatuses: [{ ...waiting, ...running }] };
+    const patched = await cluster.ask("PATCH", `${shop}/pods/db-1/status`, { status }, "application/merge-patch+json");
+    assert.equal(patched.status, 200, JSON.stringify(patched.body));
+    const restored = await final(cluster, "podvolumerestores", "again-1", agent);
+    assert.equal(textAt(restored, "status", "phase"), "Completed", JSON.stringify(restored));
+    assert.equal(textAt(restored, "status", "node"), "node-a");
+    assert.equal(readFileSync(join(target.volume, "table"), "utf8"), "rows");
+    assert.equal(readFileSync(join(target.volume, ".velero", "restore-uid"), "utf8"), "");
+    assert.doesNotMatch(
+      agent.log(),
+      new RegExp(`${cluster.token("agent")}|${repositoryPassword}|RESOURCE_STORE_DENIED`),
+    );
+  });
+
+  it("says which right is missing, and ends", async (t) => {
+    if (!(cluster instanceof KubernetesCluster)) return lacking(t, cluster.missing);
+    const folder = temporaryFolder(t);
+    await cluster.remove("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/node-agent");
+    const args = ["agent", "--kubeconfig", cluster.kubeconfig("agent"), "--node", "node-a", "--pods-root", folder];
+    const run = await tryFsb(args);
+    assert.equal(run.exitCode, 1, run.stderr);
+    assert.match(run.stderr, /RESOURCE_STORE_DENIED/);
+    assert.match(run.stderr, /hint: a role must allow the verb list on pods in all namespaces/);
+  });
+});
+
+async function prepare(cluster: KubernetesCluster, fspath: string): Promise<void> {
+  for (const name of ["velero", "shop"]) {
+    await cluster.put("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  }
+  await cluster.define(veleroCrds);
+  await cluster.allow("node-agent", rights);
+  await put(cluster, "/api/v1/namespaces/velero/secrets", {
+    ...named("v1", "Secret", "velero", "velero-repo-credentials"),
+    stringData: { "repository-password": repositoryPassword },
+  });
+  await put(cluster, `${velero}/backupstoragelocations`, {
+    ...named("velero.io/v1", "BackupStorageLocation", "velero", "default"),
+    spec: { provider: "velero.io/fs", config: { fspath }, objectStorage: { bucket: "b" } },
+  });
+  await put(cluster, `${velero}/backuprepositories`, {
+    ...named("velero.io/v1", "BackupRepository", "velero", "shop-default-kopia", {
+      labels: {
+        "velero.io/volume-namespace": "shop",
+        "velero.io/storage-location": "default",
+        "velero.io/repository-type": "kopia",
+      },
+    }),
+    spec: {
+      volumeNamespace: "shop",
+      backupStorageLocation: "default",
+      repositoryType: "kopia",
+      maintenanceFrequency: "1h0m0s",
+    },
+    status: { phase: "Ready" },
+  });
+}
+
+/** A pod on the node, and the folder of its volume as the kubelet makes it. */
+async function putPod(cluster: KubernetesCluster, podsRoot: string, name: string) {
+  const container = { image: "x", volumeMounts: [{ name: "data", mountPath: "/data" }] };
+  const uid = await put(cluster, `${shop}/pods`, {
+    ...named("v1", "Pod", "shop", name),
+    spec: {
+      nodeName: "node-a",
+      securityContext: {},
+      initContainers: [{ ...container, name: "restore-wait" }],
+      containers: [{ ...container, name: "main" }],
+      volumes: [{ name: "data", emptyDir: {} }],
+    },
+  });
+  const volume = join(podsRoot, uid, "volumes", "kubernetes.io~empty-dir", "data");
+  mkdirSync(volume, { recursive: true });
+  return { volume, reference: { kind: "Pod", namespace: "shop", name, uid } };
+}
+
+function startAgent(cluster: KubernetesCluster, podsRoot: string) {
+  let leader = 0;
+  const args = ["agent", "--kubeconfig", cluster.kubeconfig("agent"), "--node", "node-a", "--pods-root", podsRoot];
+  const onStart = (pid: number): void => {
+    leader = pid;
+  };
+  let text = "";
+  let isOver = false;
+  const ended = tryFsb([...args, "--log-level", "debug"], { ownProcessGroup: true, onStart }).then((run) => {
+    isOver = true;
+    text = `${run.stdout}${run.stderr}`;
+    return run;
+  });
+  return {
+    isOver: () => isOver,
+    log: () => text,
+    async [Symbol.asyncDispose]() {
+      if (!isOver) process.kill(-leader, "SIGTERM");
+      const run = await ended;
+      assert.equal(run.exitCode, 0, text);
+    },
+  };
+}
+
+async function final(
+  cluster: KubernetesCluster,
+  plural: string,
+  name: string,
+  agent: { isOver(): boolean; log(): string },
+): Promise<unknown> {
+  const until = performance.now() + patienceMs;
+  while (true) {
+    const { body } = await cluster.ask("GET", `${velero}/${plural}/${name}`);
+    if (["Completed", "Failed", "Canceled"].includes(textAt(body, "status", "phase") ?? "")) return body;
+    assert.ok(!agent.isOver(), agent.log());
+    assert.ok(performance.now() < until, JSON.stringify(body));
+    await sleepFor(100);
+  }
+}
+
+/** Of all events; the agent records them a moment after the phase. */
+async function eventReasons(cluster: KubernetesCluster): Promise<(string | undefined)[]> {
+  for (const until = performance.now() + patienceMs; ; await sleepFor(50)) {
+    const { body } = await cluster.ask("GET", "/api/v1/namespaces/velero/events");
+    const reasons = itemsAt(body, "items").map((item) => textAt(item, "reason"));
+    if (reasons.length > 0 || performance.now() > until) return reasons;
+  }
+}
+
+/** The uid it got. */
+async function put(cluster: KubernetesCluster, collection: string, object: JsonObject): Promise<string> {
+  await cluster.put(collection, object);
+  const made = await cluster.ask("GET", `${collection}/${textAt(object, "metadata", "name")}`);
+  return textAt(made.body, "metadata", "uid") ?? "";
+}
+
+function named(apiVersion: string, kind: string, namespace: string, name: string, metadata: JsonObject = {}) {
+  return { apiVersion, kind, metadata: { ...metadata, namespace, name } };
+}
