@@ -58,6 +58,12 @@ export function isKeyRejected(error: unknown): boolean {
   return rejectedKeys.has(readRefusal(error).name);
 }
 
+/** Whether a put on condition was refused because the object is there, or is being put by another at this moment. */
+export function isConditionFailed(error: unknown): boolean {
+  const { status } = readRefusal(error);
+  return status === 412 || status === 409;
+}
+
 const rejectedKeys: ReadonlySet<string> = new Set([
   "ExpiredToken",
   "ExpiredTokenException",

@@ -33,7 +33,9 @@ import {
   type BlobMetadata,
   type BlobStore,
   type ByteRange,
+  blobExists,
   isBlobId,
+  type PutOptions,
   rangeWithin,
 } from "./blob-store.ts";
 import { ReadOnlyBlobStore } from "./read-only.ts";
@@ -41,7 +43,7 @@ import { type RequestLimits, RequestWatch, requestLimits } from "./request-watch
 import { answeredLength, digestParts, readBody, slicesOf } from "./s3-body.ts";
 import { askSdkForCredentials, type Command, newS3Client, signBodyAs, watchAnswer } from "./s3-client.ts";
 import { type Environment, findCredentials, RenewedCredentials, type S3Credentials } from "./s3-credentials.ts";
-import { isKeyRejected, translateS3Error } from "./s3-error.ts";
+import { isConditionFailed, isKeyRejected, translateS3Error } from "./s3-error.ts";
 import {
   assertBucketName,
   describeS3Location,
@@ -155,8 +157,10 @@ class S3BlobStore implements BlobStore {
     });
   }
 
-  async put(id: BlobId, parts: readonly Uint8Array[], { signal }: { signal: AbortSignal }): Promise<void> {
+  /** To keep what is there takes a look first, for servers that pass over the condition: two at once may pass them both. */
+  async put(id: BlobId, parts: readonly Uint8Array[], { signal, existing }: PutOptions): Promise<void> {
     signal.throwIfAborted();
+    if (existing === "keep" && (await this.metadata(id, { signal })) !== undefined) throw blobExists(id);
     const { length, md5, sha256 } = digestParts(parts);
     await this.#request({ doing: `write blob ${id}`, blob: id, signal }, async ({ client, watch, watched }) => {
       watch.expect(length);
@@ -167,10 +171,13 @@ class S3BlobStore implements BlobStore {
         ContentLength: length,
         ContentMD5: md5,
         ContentType: contentType,
+        ...(existing === "keep" ? { IfNoneMatch: "*" } : {}),
       });
       signBodyAs(command, sha256);
       try {
         await client.send(watched(command), { abortSignal: watch.signal });
+      } catch (error) {
+        throw existing === "keep" && isConditionFailed(error) ? blobExists(id) : error;
       } finally {
         if (body instanceof Readable) body.destroy();
       }
