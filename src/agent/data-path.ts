@@ -5,6 +5,7 @@ import type { Log } from "../base/log.ts";
 import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { waitForBackupRepository } from "./backup-repository.ts";
+import { readLocationSecrets } from "./location-secrets.ts";
 import { repositoryLocation } from "./repository-location.ts";
 import { readRepositoryPassword } from "./repository-password.ts";
 import { backupStorageLocations, type PodVolumeResource, parseBackupStorageLocation } from "./velero-resources.ts";
@@ -59,7 +60,9 @@ export async function repositoryAccess(
         `error getting backup storage location ${backupStorageLocation}: BackupStorageLocation ${JSON.stringify(backupStorageLocation)} not found`,
       );
     }
-    const location = repositoryLocation(parseBackupStorageLocation(object), volumeNamespace);
+    const bsl = parseBackupStorageLocation(object);
+    const secrets = await readLocationSecrets(store, bsl, veleroNamespace, signal);
+    const location = repositoryLocation(bsl, volumeNamespace, secrets);
     const repository = `${backupStorageLocation}-${volumeNamespace}-kopia`;
     await step(`error to ensure backup repository ${repository}`, () =>
       waitForBackupRepository(

@@ -107,14 +107,12 @@ export class EngineWork implements VolumeWork {
     } catch (error) {
       const isMissing = hasCode(error, "REPOSITORY_NOT_FOUND") || hasCode(error, "BLOB_STORE_NOT_FOUND");
       if (!create || !isMissing) throw error;
-      log.info("No repository found, creating one", { location: location.folder });
     }
-    await assertMounted(location.base);
+    if (location.kind === "fs") await assertMounted(location.base);
     try {
-      return await createRepository({
-        ...options,
-        store: await openStore(location, { mode: "create", clock, log, signal }),
-      });
+      const store = await openStore(location, { mode: "create", clock, log, signal });
+      log.info("No repository found, creating one", { location: store.displayName });
+      return await createRepository({ ...options, store });
     } catch (error) {
       // Another job, or another agent, was quicker; what it made is as good.
       if (!hasCode(error, "REPOSITORY_EXISTS")) throw error;

@@ -7,7 +7,7 @@
  * Source: Velero v1 CRDs, 1.14 to 1.18; docs/operations/folder-mode.md lists the fields.
  */
 
-import { fromBase64, toUtf8 } from "../base/bytes.ts";
+import { fromBase64, fromUtf8, toUtf8 } from "../base/bytes.ts";
 import { fieldAt, itemsAt, textAt, textsAt } from "../kubernetes/json.ts";
 import type { KubernetesObject, ObjectName, OwnerReference, ResourceType } from "../kubernetes/kubernetes-object.ts";
 
@@ -214,11 +214,28 @@ export function parsePersistentVolume(object: KubernetesObject): PersistentVolum
   };
 }
 
+export interface ObjectStorage {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** PEM; empty for none. */
+  readonly caCert: string;
+  /** Goes before `caCert`; of Velero 1.18. */
+  readonly caCertRef: SecretKey | undefined;
+}
+
+/** One key of a Secret in Velero's namespace. */
+export interface SecretKey {
+  readonly name: string;
+  readonly key: string;
+}
+
 export interface BackupStorageLocation {
   readonly name: string;
   readonly provider: string;
   /** Undefined where the object has no objectStorage at all. */
-  readonly objectStorage: { readonly bucket: string; readonly prefix: string } | undefined;
+  readonly objectStorage: ObjectStorage | undefined;
+  /** Of the store's credentials. */
+  readonly credential: SecretKey | undefined;
   readonly config: ReadonlyMap<string, string>;
 }
 
@@ -229,9 +246,30 @@ export function parseBackupStorageLocation(object: KubernetesObject): BackupStor
   return {
     name: metadata.name,
     provider: textAt(content, "spec", "provider") ?? "",
-    objectStorage: isStorageGiven ? { bucket: text("bucket"), prefix: text("prefix") } : undefined,
+    objectStorage: isStorageGiven
+      ? {
+          bucket: text("bucket"),
+          prefix: text("prefix"),
+          caCert: decodedIfEncoded(text("caCert")),
+          caCertRef: secretKeyAt(content, "objectStorage", "caCertRef"),
+        }
+      : undefined,
+    credential: secretKeyAt(content, "credential"),
     config: textsAt(content, "spec", "config"),
   };
+}
+
+/** The API has it in base64; who writes a file by hand may put the PEM there. */
+function decodedIfEncoded(text: string): string {
+  const bytes = fromBase64(text.replaceAll(/\s/g, ""));
+  return bytes === undefined ? text : fromUtf8(bytes);
+}
+
+/** Undefined unless it names both. */
+function secretKeyAt(content: unknown, ...path: readonly string[]): SecretKey | undefined {
+  const name = textAt(content, "spec", ...path, "name") ?? "";
+  const key = textAt(content, "spec", ...path, "key") ?? "";
+  return name === "" || key === "" ? undefined : { name, key };
 }
 
 export interface BackupRepository {

@@ -6,13 +6,35 @@
 import type { JsonObject } from "../kubernetes/json.ts";
 
 /** Where a repository's blobs are. */
-export interface RepositoryLocation {
+export type RepositoryLocation = FolderLocation | BucketLocation;
+
+export interface FolderLocation {
   readonly kind: "fs";
   /** Absolute; never made: where it is missing, a disk is not mounted. */
   readonly base: string;
   /** Below `base`; the blobs are directly in it. */
   readonly folder: string;
 }
+
+/** Of S3, or of a server that speaks as it does. */
+export interface BucketLocation {
+  readonly kind: "s3";
+  readonly bucket: string;
+  /** In front of each blob's name; ends in a slash. */
+  readonly prefix: string;
+  /** Scheme, host and port; not given for AWS's own. */
+  readonly endpoint?: string;
+  readonly region?: string;
+  /** A PEM bundle, instead of the authorities that the system trusts. */
+  readonly authorities?: NamedText;
+  readonly isCertificateUnchecked: boolean;
+  /** A credentials file; not given for what the process's environment says. */
+  readonly credentials?: NamedText;
+  readonly profile?: string;
+}
+
+/** A file of this machine, or what would be in one, and what a person calls that. */
+export type NamedText = { readonly path: string } | { readonly text: string; readonly name: string };
 
 export interface RepositoryAccess {
   readonly location: RepositoryLocation;

@@ -342,13 +342,13 @@ describe("an agent over a folder of resource files", () => {
     const cases: readonly [string, RegExp, (node: NodeUnderTest) => Promise<void>][] = [
       [
         "when the provider is not known",
-        /error to initialize data path: invalid storage provider "aws" of backup storage location default \[BACKUP_LOCATION_PROVIDER_UNSUPPORTED\]/,
+        /error to initialize data path: invalid storage provider "gcp" of backup storage location default \[BACKUP_LOCATION_PROVIDER_UNSUPPORTED\]/,
         (node) =>
           node.put("location.yaml", {
             apiVersion: "velero.io/v1",
             kind: "BackupStorageLocation",
             metadata: { name: "default" },
-            spec: { provider: "aws", objectStorage: { bucket: "b" } },
+            spec: { provider: "gcp", objectStorage: { bucket: "b" } },
           }),
       ],
       [

@@ -1,5 +1,6 @@
 /** A small real VolumeWork: a repository is a folder, a snapshot is a folder in it with a copy of the volume. */
 
+import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type {
@@ -88,6 +89,7 @@ export class CopyingWork implements VolumeWork {
 }
 
 async function openRepository({ location, password, create }: RepositoryAccess): Promise<string> {
+  assert.ok(location.kind === "fs");
   const key = join(location.folder, "password");
   if (create) {
     await mkdir(location.folder, { recursive: true });

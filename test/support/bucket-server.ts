@@ -136,6 +136,8 @@ export class BucketServer {
     const { "content-md5": md5, "x-amz-content-sha256": sha256 } = request.headers;
     if (md5 !== digest("md5", "base64") || sha256 !== digest("sha256", "hex"))
       return refuse(response, 400, "BadDigest");
+    if (request.headers["if-none-match"] === "*" && this.objects.has(key))
+      return refuse(response, 412, "PreconditionFailed");
     this.objects.set(key, { bytes, modified: new Date() });
     response.writeHead(200).end();
   }
