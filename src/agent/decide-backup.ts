@@ -13,8 +13,6 @@ import { type PodVolumeBackup, type PodVolumeResource, podVolumeFinalizer } from
  */
 export const finishedAgeMsMin = 2000;
 
-export type FinalPhase = "Completed" | "Failed" | "Canceled";
-
 export type Decision =
   | { readonly do: "nothing"; readonly because: string }
   /** Nothing until something else happens, which a person may be waiting for as well. */

@@ -8,6 +8,7 @@ import { errnoOf, hasCode } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { openStore } from "../repository/blob/open-store.ts";
 import type { ManifestLabels } from "../repository/manifest/manifest-codec.ts";
+import type { Manifests } from "../repository/manifest/manifests.ts";
 import { createRepository, openRepository, type Repository } from "../repository/repository.ts";
 import { restore } from "../restore/restore.ts";
 import { selectParent } from "../snapshot/selector.ts";
@@ -43,8 +44,9 @@ export class EngineWork implements VolumeWork {
   async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
     const { signal } = run;
     await using repository = await this.#openRepository(request.repository, signal);
-    const parent = await this.#parentOf(request, repository, signal);
-    await storePolicy(repository, request, signal);
+    const manifests = await repository.loadManifests(signal);
+    const parent = this.#parentOf(request, manifests);
+    await storePolicy(repository, manifests, request, signal);
     const result = await backUp({
       repository,
       path: request.volumePath,
@@ -99,11 +101,10 @@ export class EngineWork implements VolumeWork {
     const clock = this.#clock;
     const { location, password, create } = access;
     const options = { password, clock, signal, warn: (message: string) => log.warn(message) };
+    const open = async (): Promise<Repository> =>
+      await openRepository({ ...options, store: await openStore(location, { mode: "open", clock, log, signal }) });
     try {
-      return await openRepository({
-        ...options,
-        store: await openStore(location, { mode: "open", clock, log, signal }),
-      });
+      return await open();
     } catch (error) {
       const isMissing = hasCode(error, "REPOSITORY_NOT_FOUND") || hasCode(error, "BLOB_STORE_NOT_FOUND");
       if (!create || !isMissing) throw error;
@@ -116,21 +117,13 @@ export class EngineWork implements VolumeWork {
     } catch (error) {
       // Another job, or another agent, was quicker; what it made is as good.
       if (!hasCode(error, "REPOSITORY_EXISTS")) throw error;
-      return await openRepository({
-        ...options,
-        store: await openStore(location, { mode: "open", clock, log, signal }),
-      });
+      return await open();
     }
   }
 
   /** A parent is a help: one that is asked for and not there is looked for by source. */
-  async #parentOf(
-    request: BackupRequest,
-    repository: Repository,
-    signal: AbortSignal,
-  ): Promise<SnapshotManifest | undefined> {
-    const warn = (message: string) => this.#log.warn(message);
-    const snapshots = listSnapshots(await repository.loadManifests(signal), warn);
+  #parentOf(request: BackupRequest, manifests: Manifests): SnapshotManifest | undefined {
+    const snapshots = listSnapshots(manifests, (message) => this.#log.warn(message));
     const { snapshotId, tags } = request.parent;
     const named = snapshots.find((snapshot) => snapshot.id === snapshotId && isComplete(snapshot));
     if (snapshotId !== undefined && named === undefined) {
@@ -152,11 +145,16 @@ async function assertMounted(base: string): Promise<void> {
 }
 
 /** The policy that Velero stores for each source; written only where it differs, in place of all that are there. */
-async function storePolicy(repository: Repository, request: BackupRequest, signal: AbortSignal): Promise<void> {
+async function storePolicy(
+  repository: Repository,
+  manifests: Manifests,
+  request: BackupRequest,
+  signal: AbortSignal,
+): Promise<void> {
   const { userName, host, path } = request.source;
   const labels: ManifestLabels = { type: "policy", policyType: "path", username: userName, hostname: host, path };
   const wanted = JSON.stringify(request.policy);
-  const stored = (await repository.loadManifests(signal)).find(labels);
+  const stored = manifests.find(labels);
   if (stored.length === 1 && Buffer.from(stored[0]?.data ?? []).toString("utf8") === wanted) return;
   await using writer = repository.createWriter();
   for (const old of stored) writer.deleteManifest(old);
