@@ -46,7 +46,7 @@ export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVol
 
 /** Whether the decision can depend on it; there are many objects of the past and of other nodes. */
 function isOwnerAsked(seen: PodVolumeBackup, thisNode: string): boolean {
-  return seen.isDeleted || (seen.node === thisNode && !isFinal(seen.phase));
+  return seen.isDeleted || ((seen.node === thisNode || seen.isCanceled) && !isFinal(seen.phase));
 }
 
 async function ownerOf(context: AgentContext, seen: PodVolumeBackup, signal: AbortSignal): Promise<OwnerState> {

@@ -13,6 +13,12 @@ import { type PodVolumeBackup, type PodVolumeResource, podVolumeFinalizer } from
  */
 export const finishedAgeMsMin = 2000;
 
+/**
+ * How long a cancel stands before any node's agent carries it out for the one that should have: that node may be no
+ * more. Stock agents wait as long.
+ */
+const abandonedCancelMs = { unstarted: 5 * 60_000, inProgress: 60 * 60_000 };
+
 export type Decision =
   | { readonly do: "nothing"; readonly because: string }
   /** Nothing until something else happens, which a person may be waiting for as well. */
@@ -38,12 +44,15 @@ export interface BackupKnown {
   readonly isWithoutServer: boolean;
   /** How long this process has known the object. */
   readonly knownForMs: number;
+  /** And how long with spec.cancel; 0 while it has none. */
+  readonly canceledForMs: number;
 }
 
 export function decideBackup(seen: PodVolumeBackup | undefined, known: BackupKnown): Decision {
   if (seen === undefined) return decideGone(known.jobUid);
   if (isFinal(seen.phase)) return decideFinal(seen, known.owner === "in progress");
   if (seen.node !== known.thisNode) {
+    if (seen.isCanceled) return decideAbandoned(seen, canceledPhase(seen, known.owner), known.canceledForMs);
     // With a server behind it there is an agent on each node; without one, the name is more likely a slip.
     const because = `it is for node ${JSON.stringify(seen.node)}, this is ${JSON.stringify(known.thisNode)}`;
     return { do: known.isWithoutServer ? "wait" : "nothing", because };
@@ -99,6 +108,18 @@ export function decideRunning(seen: PodVolumeResource, jobUid: string): Decision
   if (seen.isCanceled) return { do: "stop job", reason: "cancel" };
   if (seen.isDeleted) return { do: "stop job", reason: "deletion" };
   return { do: "nothing", because: "its job is running" };
+}
+
+/** One that is canceled and another node's. */
+export function decideAbandoned(
+  seen: PodVolumeResource,
+  phase: "Failed" | "Canceled",
+  canceledForMs: number,
+): Decision {
+  const { inProgress, unstarted } = abandonedCancelMs;
+  const leftMs = (seen.phase === "InProgress" ? inProgress : unstarted) - canceledForMs;
+  if (leftMs > 0) return { do: "look again", inMs: leftMs, because: "it is another node's to cancel" };
+  return { do: "finish", phase, message: "canceled by another node's agent, since its own did not end it in time" };
 }
 
 /** As stock agents say it, so that it can be searched for. */

@@ -7,6 +7,7 @@
 
 import {
   type Decision,
+  decideAbandoned,
   decideFinal,
   decideGone,
   decideRunning,
@@ -25,6 +26,8 @@ export interface RestoreKnown {
   readonly pod: Pod | undefined;
   /** How long this process has known the object. */
   readonly knownForMs: number;
+  /** And how long with spec.cancel; 0 while it has none. */
+  readonly canceledForMs: number;
 }
 
 export function decideRestore(seen: PodVolumeRestore | undefined, known: RestoreKnown): Decision {
@@ -34,6 +37,7 @@ export function decideRestore(seen: PodVolumeRestore | undefined, known: Restore
   const { pod } = known;
   const isLeftover = !isNew(seen.phase);
   const isOwn = pod === undefined ? isLeftover && seen.statusNode === known.thisNode : pod.node === known.thisNode;
+  if (!isOwn && seen.isCanceled) return decideAbandoned(seen, "Canceled", known.canceledForMs);
   if (!isOwn && pod === undefined) return { do: "wait", because: "its pod is not there" };
   if (!isOwn && pod?.node === "") return { do: "wait", because: "its pod has no spec.nodeName yet" };
   if (!isOwn) return { do: "nothing", because: "it is another node's" };

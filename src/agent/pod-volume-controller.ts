@@ -37,7 +37,7 @@ export interface PodVolumeKind<Seen extends PodVolumeResource> {
   /** Gathers what is known and decides. */
   decide(
     seen: Seen | undefined,
-    known: { readonly jobUid: string | undefined; readonly knownForMs: number },
+    known: { readonly jobUid: string | undefined; readonly knownForMs: number; readonly canceledForMs: number },
     signal: AbortSignal,
   ): Promise<Decision>;
   /** The phase of one whose job was canceled or whose object is being deleted. */
@@ -55,13 +55,23 @@ export interface PodVolumeControllerOptions {
   readonly lastSignal: AbortSignal;
 }
 
+/** What this process remembers of an object. */
+interface KnownObject {
+  readonly uid: string;
+  /** When it was first seen. */
+  readonly sinceMs: number;
+  /** When it was first seen with spec.cancel. */
+  canceledSinceMs: number | undefined;
+  /** What was last logged about it. */
+  because: string;
+}
+
 export class PodVolumeController<Seen extends PodVolumeResource> {
   readonly #kind: PodVolumeKind<Seen>;
   readonly #context: AgentContext;
   readonly #options: PodVolumeControllerOptions;
   readonly #clock: Clock;
-  /** When this process first saw an object, and what was last logged about it. */
-  readonly #known = new Map<string, { readonly uid: string; readonly sinceMs: number; because: string }>();
+  readonly #known = new Map<string, KnownObject>();
 
   constructor(kind: PodVolumeKind<Seen>, options: PodVolumeControllerOptions) {
     this.#kind = kind;
@@ -75,9 +85,8 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     const jobName = `${this.#kind.type.kind} ${key}`;
     const object = await this.#context.store.get(this.#kind.type, nameOf(key), { signal });
     const seen = object === undefined ? undefined : this.#kind.parse(object);
-    const knownForMs = this.#knownForMs(key, object);
     const job = jobs.get(jobName);
-    const decision = await this.#kind.decide(seen, { jobUid: job?.uid, knownForMs }, signal);
+    const decision = await this.#kind.decide(seen, { jobUid: job?.uid, ...this.#agesOf(key, seen) }, signal);
     if (decision.do !== "start") jobs.withdraw(jobName);
     this.#tell(key, decision);
     if (decision.do === "stop job") job?.stop(decision.reason);
@@ -206,16 +215,20 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     return new StatusWriter({ store, type: this.#kind.type, object: seen.object, clock, log });
   }
 
-  #knownForMs(key: string, object: KubernetesObject | undefined): number {
-    if (object === undefined) {
+  #agesOf(key: string, seen: Seen | undefined): { readonly knownForMs: number; readonly canceledForMs: number } {
+    if (seen === undefined) {
       this.#known.delete(key);
-      return 0;
+      return { knownForMs: 0, canceledForMs: 0 };
     }
     const nowMs = this.#clock.nowMs();
-    const known = this.#known.get(key);
-    if (known?.uid === object.metadata.uid) return nowMs - known.sinceMs;
-    this.#known.set(key, { uid: object.metadata.uid, sinceMs: nowMs, because: "" });
-    return 0;
+    const { uid } = seen.object.metadata;
+    let known = this.#known.get(key);
+    if (known?.uid !== uid) {
+      known = { uid, sinceMs: nowMs, canceledSinceMs: undefined, because: "" };
+      this.#known.set(key, known);
+    }
+    if (seen.isCanceled) known.canceledSinceMs ??= nowMs;
+    return { knownForMs: nowMs - known.sinceMs, canceledForMs: nowMs - (known.canceledSinceMs ?? nowMs) };
   }
 
   /** Once for each reason in a row. */

@@ -13,7 +13,9 @@ const known: BackupKnown = {
   owner: "in progress",
   isWithoutServer: false,
   knownForMs: 5000,
+  canceledForMs: 0,
 };
+const minute = 60_000;
 
 function decide(patch: JsonObject, rest: Partial<BackupKnown> = {}): string {
   const object = applyMergePatch(backupOf("one", "db-0", "data"), { metadata: { uid: "u" } });
@@ -44,6 +46,21 @@ describe("the decision on a PodVolumeBackup", () => {
       "wait",
     ],
     ["another node's that is in progress is left alone", decide({ spec: { node: "node-2" }, ...running }), "nothing"],
+    [
+      "another node's that is canceled has five minutes to end",
+      decide({ spec: { ...cancel.spec, node: "node-2" } }, { canceledForMs: minute }),
+      "look again in 240000 ms",
+    ],
+    [
+      "another node's that was canceled and not ended is ended here, by failing while the server waits for it",
+      decide({ spec: { ...cancel.spec, node: "node-2" } }, { canceledForMs: 5 * minute }),
+      "Failed: canceled by another node's agent, since its own did not end it in time",
+    ],
+    [
+      "another node's that is in progress has an hour, and is canceled when nobody waits for it",
+      decide({ spec: { ...cancel.spec, node: "node-2" }, ...running }, { canceledForMs: 60 * minute, owner: "ended" }),
+      "Canceled: canceled by another node's agent, since its own did not end it in time",
+    ],
     ["a finished one is left alone", decide(completed), "nothing"],
     ["a failed one is left alone though canceled", decide({ ...cancel, status: { phase: "Failed" } }), "nothing"],
     ["one whose job runs is left alone", decide(running, { jobUid: "u" }), "nothing"],

@@ -21,6 +21,7 @@ function decide(patch: JsonObject, pod: JsonObject | undefined = {}, rest: Parti
     thisNode: "node-1",
     jobUid: undefined,
     knownForMs: 5000,
+    canceledForMs: 0,
     pod: parsePod(parseKubernetesObject(applyMergePatch(waitingPod, pod))),
     ...rest,
   });
@@ -46,7 +47,21 @@ describe("the decision on a PodVolumeRestore", () => {
       "wait: its pod has no spec.nodeName yet",
     ],
     ["it is another node's when its pod is", decide({}, elsewhere), "nothing: it is another node's"],
-    ["canceled on another node, it is that node's", decide(cancel, elsewhere), "nothing: it is another node's"],
+    [
+      "canceled on another node, it is that node's to end at first",
+      decide(cancel, elsewhere),
+      "look again: it is another node's to cancel",
+    ],
+    [
+      "canceled and not ended on another node, it is canceled here",
+      decide(cancel, elsewhere, { canceledForMs: 300_000 }),
+      "Canceled: canceled by another node's agent, since its own did not end it in time",
+    ],
+    [
+      "canceled when its pod is gone, it is canceled in the end",
+      decide(cancel, {}, { ...noPod, canceledForMs: 300_000 }),
+      "Canceled: canceled by another node's agent, since its own did not end it in time",
+    ],
     [
       "it waits for restore-wait to run",
       decide({}, { status: null }),

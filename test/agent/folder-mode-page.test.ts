@@ -20,7 +20,7 @@ it("the examples of docs/operations/folder-mode.md are started", async () => {
     [],
   );
   const objects = parsed.flatMap((file) => file.objects.map(({ object }) => object));
-  const known = { thisNode: "node-1", jobUid: undefined, knownForMs: 5000 };
+  const known = { thisNode: "node-1", jobUid: undefined, canceledForMs: 0, knownForMs: 5000 };
   const of = (kind: string) => {
     const object = objects.find((candidate) => candidate.kind === kind);
     assert.ok(object, kind);
