@@ -6,6 +6,7 @@ import { toUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { errnoOf, hasCode } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { BlobOperationSink } from "../repository/blob/observed.ts";
 import { openStore } from "../repository/blob/open-store.ts";
 import type { ManifestLabels } from "../repository/manifest/manifest-codec.ts";
 import type { Manifests } from "../repository/manifest/manifests.ts";
@@ -25,6 +26,7 @@ import type {
   RepositoryAccess,
   RestoreOutcome,
   RestoreRequest,
+  StoreRequest,
   VolumeWork,
   WorkRun,
 } from "./volume-work.ts";
@@ -35,10 +37,14 @@ const examplesMax = 10;
 export class EngineWork implements VolumeWork {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #observe: BlobOperationSink;
 
-  constructor(clock: Clock, log: Log) {
+  /** The observer must not throw. */
+  constructor(clock: Clock, log: Log, onStoreRequest?: (request: StoreRequest) => void) {
     this.#clock = clock;
     this.#log = log;
+    this.#observe = ({ name: operation, outcome: result, durationMs, bytes }) =>
+      onStoreRequest?.({ operation, result, durationMs, bytes });
   }
 
   async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
@@ -101,8 +107,9 @@ export class EngineWork implements VolumeWork {
     const clock = this.#clock;
     const { location, password, create } = access;
     const options = { password, clock, signal, warn: (message: string) => log.warn(message) };
+    const storeOptions = { clock, log, signal, observe: this.#observe };
     const open = async (): Promise<Repository> =>
-      await openRepository({ ...options, store: await openStore(location, { mode: "open", clock, log, signal }) });
+      await openRepository({ ...options, store: await openStore(location, { mode: "open", ...storeOptions }) });
     try {
       return await open();
     } catch (error) {
@@ -111,7 +118,7 @@ export class EngineWork implements VolumeWork {
     }
     if (location.kind === "fs") await assertMounted(location.base);
     try {
-      const store = await openStore(location, { mode: "create", clock, log, signal });
+      const store = await openStore(location, { mode: "create", ...storeOptions });
       log.info("No repository found, creating one", { location: store.displayName });
       return await createRepository({ ...options, store });
     } catch (error) {

@@ -139,6 +139,16 @@ export interface BackupWorkRun extends WorkRun {
   assertVolumeInUse(): Promise<void>;
 }
 
+/** A request to a repository's store that has ended; one that is tried again is one each time. */
+export interface StoreRequest {
+  readonly operation: "get" | "put" | "delete" | "list" | "metadata";
+  /** "ok", "aborted", the store's error code, or "failed" where it is none. */
+  readonly result: string;
+  readonly durationMs: number;
+  /** What `get` gave and `put` was given; 0 for the others, and for what failed. */
+  readonly bytes: number;
+}
+
 /**
  * Guarantees: `backUp` resolves when the snapshot is durable and can be found, and leaves none that can be when it
  * rejects. `restore` resolves when everything, and after it the done marker, is durable. Several may run at once.

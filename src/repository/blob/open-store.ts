@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { openFilesystemStore } from "./filesystem.ts";
+import { type BlobOperationSink, ObservedBlobStore } from "./observed.ts";
 import { RetryingBlobStore } from "./retrying.ts";
 import type { S3Location } from "./s3-location.ts";
 
@@ -20,11 +21,15 @@ export interface OpenStoreOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Told of every operation of the store, each attempt of one that is tried again too. */
+  readonly observe?: BlobOperationSink;
 }
 
 export async function openStore(location: StoreLocation, options: OpenStoreOptions): Promise<BlobStore> {
-  const { clock, log } = options;
-  return new RetryingBlobStore(await openOnce(location, options), { log, clock });
+  const { clock, log, observe } = options;
+  const store = await openOnce(location, options);
+  const observed = observe === undefined ? store : new ObservedBlobStore(store, observe, clock);
+  return new RetryingBlobStore(observed, { log, clock });
 }
 
 async function openOnce(location: StoreLocation, { mode, clock, signal }: OpenStoreOptions): Promise<BlobStore> {
