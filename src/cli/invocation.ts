@@ -7,7 +7,7 @@ import { openStore, type StoreLocation } from "../repository/blob/open-store.ts"
 import type { ClientIdentity } from "../repository/content/session.ts";
 import { type OpenOptions, openRepository, type Repository } from "../repository/repository.ts";
 import { CliError } from "./cli-error.ts";
-import { type ExitCode, exitCodes } from "./exit-code.ts";
+import type { ExitCode } from "./exit-code.ts";
 import { readPassword } from "./password.ts";
 import { requireUtf8 } from "./path-argument.ts";
 import { parseS3Url } from "./s3-url.ts";
@@ -34,10 +34,6 @@ export interface Invocation {
   readonly signal: AbortSignal;
   /** Set by a command that did its work, but not all of it. */
   exitCode: ExitCode;
-}
-
-export function newInvocation(terminal: Terminal, signal: AbortSignal): Invocation {
-  return { terminal, signal, exitCode: exitCodes.done };
 }
 
 export function outputOf(invocation: Invocation, options: CommonOptions): Output {

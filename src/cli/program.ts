@@ -4,13 +4,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { isAbort } from "../base/errors.ts";
 import { addAgentCommand } from "./agent.ts";
-import { addBackupCommand } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
-import { type ExitCode, exitCodeOf } from "./exit-code.ts";
-import { newInvocation } from "./invocation.ts";
-import { addRepoCommands } from "./repo.ts";
-import { addRestoreCommand } from "./restore.ts";
-import { addSnapshotCommands } from "./snapshot.ts";
+import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";
+import type { Invocation } from "./invocation.ts";
 import { Output, type Terminal } from "./terminal.ts";
 
 const exitCodesHelp = `
@@ -18,7 +14,7 @@ Exit codes: 0 done; 1 failed; 3 done, but some files could not be read or some a
 10 no repository there; 12 wrong password; 130 interrupted.`;
 
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
-  const invocation = newInvocation(terminal, signal);
+  const invocation: Invocation = { terminal, signal, exitCode: exitCodes.done };
   const output = new Output(terminal, false);
   let help = "";
   const program = new Command("fsb")
@@ -33,10 +29,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
       outputError: () => undefined, // Told below, as every error is.
     })
     .exitOverride();
-  addRepoCommands(program, invocation);
-  addBackupCommand(program, invocation);
-  addRestoreCommand(program, invocation);
-  addSnapshotCommands(program, invocation);
+  if (args[0] !== "agent") await addEngineCommands(program, invocation);
   addAgentCommand(program, invocation);
   try {
     await parse(program, args);
@@ -47,6 +40,17 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
     else output.error(error);
     return exitCodeOf(error);
   }
+}
+
+/** Those that work on a repository in this process. The daemon must not carry what they import. */
+async function addEngineCommands(program: Command, invocation: Invocation): Promise<void> {
+  const [{ addRepoCommands }, { addBackupCommand }, { addRestoreCommand }, { addSnapshotCommands }] = await Promise.all(
+    [import("./repo.ts"), import("./backup.ts"), import("./restore.ts"), import("./snapshot.ts")],
+  );
+  addRepoCommands(program, invocation);
+  addBackupCommand(program, invocation);
+  addRestoreCommand(program, invocation);
+  addSnapshotCommands(program, invocation);
 }
 
 /** Runs the command. What commander ends early for, and is no mistake, returns. Errors: CLI_USAGE, and the command's. */
