@@ -33,18 +33,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   restore: ["base", "repository/*", "snapshot", "volume"],
   kubernetes: ["base"],
   agent: ["base", "kubernetes"],
+  "agent/engine-thread-main.ts": ["base", "agent", "agent/engine-work.ts"],
   "agent/engine-work.ts": ["base", "agent", "repository/*", "backup", "restore", "snapshot", "volume"],
-  cli: [
-    "base",
-    "repository/*",
-    "snapshot",
-    "volume",
-    "backup",
-    "restore",
-    "kubernetes",
-    "agent",
-    "agent/engine-work.ts",
-  ],
+  cli: ["base", "repository/*", "snapshot", "volume", "backup", "restore", "kubernetes", "agent"],
 };
 
 interface Import {
@@ -54,6 +45,8 @@ interface Import {
   readonly to: string;
   readonly kind: "file" | "package" | "node";
   readonly typesOnly: boolean;
+  /** Whether it happens when the file is loaded, and not where it is called for. */
+  readonly isStatic: boolean;
 }
 
 const sources = globSync("**/*.ts", { cwd: join(root, "src") }).sort();
@@ -81,6 +74,38 @@ describe("imports", () => {
       return kind === "file" ? !existsSync(join(root, "src", to)) : kind === "package" && !declared.includes(to);
     });
     assert.deepEqual(wrong.map(describeImport), []);
+  });
+});
+
+describe("the daemon's main thread", () => {
+  // Of what is imported only where it is called for, all that the daemon can call for counts.
+  const isDaemons = (file: string): boolean => file === "cli/agent.ts" || /^(agent|kubernetes)\//.test(file);
+  const reached = (isPossible: (seen: Import) => boolean): readonly Import[] => {
+    const found = new Set<Import>();
+    const files = new Set(["cli/main.ts"]);
+    for (const file of files) {
+      for (const seen of imports) {
+        if (seen.from !== file || seen.typesOnly || !(seen.isStatic || isDaemons(file)) || !isPossible(seen)) continue;
+        found.add(seen);
+        if (seen.kind === "file") files.add(seen.to);
+      }
+    }
+    return [...found];
+  };
+
+  it("imports nothing of the engine, which is its other thread's", () => {
+    const all = reached(() => true);
+    assert.ok(all.some(({ to }) => to === "agent/engine-thread.ts") && all.some(({ to }) => to === "chokidar"));
+    const engine = /^(repository|kernel|snapshot|volume|backup|restore)\/|^(@aws-sdk\/.*|@noble\/.*|koffi)$/;
+    assert.deepEqual(all.filter(({ to }) => engine.test(to)).map(describeImport), []);
+  });
+
+  it("imports few packages in a pod, and others only for a kubeconfig or a folder", () => {
+    const elsewhere = ["kubernetes/kubeconfig-connection.ts", "kubernetes/folder-resource-store.ts"];
+    const all = reached(({ to }) => !elsewhere.includes(to));
+    assert.ok(all.some(({ to }) => to === "kubernetes/api-resource-store.ts"));
+    const packages = all.flatMap(({ kind, to }) => (kind === "package" ? [to] : []));
+    assert.deepEqual([...new Set(packages)].sort(), ["commander", "pino"]);
   });
 });
 
@@ -178,17 +203,16 @@ describe("a file", () => {
 function importsOf(file: string): Import[] {
   const text = source(file).replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, "");
   const found = [
-    ...text.matchAll(/^(?:import|export)\s+(?<type>type\s)?[^;"]*?\bfrom\s+"(?<to>[^"]+)"/gm),
-    ...text.matchAll(/^import\s+"(?<to>[^"]+)"/gm),
+    ...text.matchAll(/^(?<static>import|export)\s+(?<type>type\s)?[^;"]*?\bfrom\s+"(?<to>[^"]+)"/gm),
+    ...text.matchAll(/^(?<static>import)\s+"(?<to>[^"]+)"/gm),
     ...text.matchAll(/\bimport\("(?<to>[^"]+)"\)/g),
   ];
   return found.map(({ groups }) => {
     const to = groups?.to ?? "";
-    const typesOnly = groups?.type !== undefined;
-    if (to.startsWith(".")) return { from: file, to: join(dirname(file), to), kind: "file", typesOnly };
-    if (to.startsWith("node:")) return { from: file, to, kind: "node", typesOnly };
-    const packageName = /^(@[^/]+\/)?[^/]+/.exec(to)?.[0] ?? to;
-    return { from: file, to: packageName, kind: "package", typesOnly };
+    const common = { from: file, typesOnly: groups?.type !== undefined, isStatic: groups?.static !== undefined };
+    if (to.startsWith(".")) return { ...common, to: join(dirname(file), to), kind: "file" };
+    if (to.startsWith("node:")) return { ...common, to, kind: "node" };
+    return { ...common, to: /^(@[^/]+\/)?[^/]+/.exec(to)?.[0] ?? to, kind: "package" };
   });
 }
 

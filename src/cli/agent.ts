@@ -45,15 +45,16 @@ export function addAgentCommand(program: Command, invocation: Invocation): void 
     .action((options: AgentCommandOptions) => agent(invocation, options));
 }
 
-/** Loaded only here: the other commands start sooner and smaller without the daemon's packages. */
+/** Loaded only here: the other commands start sooner and smaller without the daemon's packages, and it without theirs. */
 async function agent(invocation: Invocation, options: AgentCommandOptions): Promise<void> {
   const { resources: folder, kubeconfig } = options;
-  const [{ runAgent }, { createAgentLog }, { EngineWork }] = await Promise.all([
+  const [{ runAgent }, { createAgentLog }, { EngineThread }] = await Promise.all([
     import("../agent/agent.ts"),
     import("../agent/agent-log.ts"),
-    import("../agent/engine-work.ts"),
+    import("../agent/engine-thread.ts"),
   ]);
   const log = createAgentLog({ format: options.logFormat, level: options.logLevel });
+  await using work = new EngineThread({ log });
   await runAgent(
     {
       resources: folder === undefined ? { cluster: await connect(kubeconfig) } : { folder },
@@ -62,7 +63,7 @@ async function agent(invocation: Invocation, options: AgentCommandOptions): Prom
       veleroNamespace: options.namespace,
       concurrency: options.concurrency,
       onFileError: options.onFileError,
-      work: new EngineWork(systemClock, log),
+      work,
       log,
     },
     invocation.signal,
