@@ -39,7 +39,8 @@ async function runHere() {
  */
 function runOn(node) {
   const stdio = ["inherit", "inherit", "inherit", "ipc"];
-  const child = spawn(node, [self, ...process.argv.slice(2)], { stdio });
+  // By the name that it was called by, which may be that of a link and says which commands it has.
+  const child = spawn(node, [process.argv[1] ?? self, ...process.argv.slice(2)], { stdio });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
       if (child.connected) child.send({ signal }, () => undefined);

@@ -1,36 +1,66 @@
-/** `fsb agent`: the daemon. */
+/** `fsb agent`: the daemon. What it shares with the stock agent's own command line is defined here, once. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
 import type { OnFileError } from "../agent/volume-work.ts";
 import { systemClock } from "../base/clock.ts";
+import { parseGoDuration } from "../base/go-duration.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import type { Invocation } from "./invocation.ts";
 
-interface AgentCommandOptions {
+/** What both command lines of the daemon come to. */
+export interface AgentCommandOptions {
   readonly resources?: string;
   readonly kubeconfig?: string;
+  readonly kubecontext?: string;
   readonly podsRoot: string;
   readonly node: string;
   readonly namespace: string;
-  readonly concurrency: number;
+  readonly concurrency?: number;
+  readonly resourceTimeout: number;
   readonly onFileError: OnFileError;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
 }
 
+/** Where the two command lines differ in what they do when nothing is said. */
+export interface AgentDefaults {
+  readonly podsRoot: string;
+}
+
 export function addAgentCommand(program: Command, invocation: Invocation): void {
-  program
+  const command = program
     .command("agent")
-    .description("do what PodVolumeBackups and PodVolumeRestores ask of this node")
-    .addOption(new Option("--kubeconfig <file>", "of the cluster (else as kubectl, else the pod's service account)"))
+    .description("do what PodVolumeBackups and PodVolumeRestores ask of this node");
+  addAgentOptions(command, { podsRoot: "/var/lib/kubelet/pods" });
+  command
     .addOption(
-      new Option("--resources <folder>", "a folder with YAML files, instead of a cluster").conflicts("kubeconfig"),
+      new Option("--resources <folder>", "a folder with YAML files, instead of a cluster").conflicts([
+        "kubeconfig",
+        "kubecontext",
+      ]),
     )
-    .addOption(new Option("--pods-root <folder>", "the kubelet's folder of pods").default("/var/lib/kubelet/pods"))
+    .action((options: AgentCommandOptions) => serveAsAgent(invocation, options, []));
+}
+
+export function addAgentOptions(command: Command, defaults: AgentDefaults): void {
+  command
+    .addOption(new Option("--kubeconfig <file>", "of the cluster (else as kubectl, else the pod's service account)"))
+    .addOption(new Option("--kubecontext <name>", "the kubeconfig's context (else its current one)"))
+    .addOption(new Option("--pods-root <folder>", "the kubelet's folder of pods").default(defaults.podsRoot))
     .addOption(new Option("--node <name>", "this node's name").env("NODE_NAME").makeOptionMandatory())
-    .addOption(new Option("-n, --namespace <name>", "Velero's namespace").env("VELERO_NAMESPACE").default("velero"))
-    .addOption(new Option("--concurrency <count>", "volumes worked on at once").default(1).argParser(parseCount))
+    .addOption(
+      new Option("-n, --namespace <name>", "Velero's namespace")
+        .env("VELERO_NAMESPACE")
+        .default("velero")
+        .argParser(withoutEqualsSign),
+    )
+    .addOption(new Option("--concurrency <count>", "volumes worked on at once").argParser(parseCount))
+    .addOption(
+      new Option("--resource-timeout <duration>", "how long to wait for a BackupRepository")
+        .default(600_000, "10m")
+        .argParser(parseDuration),
+    )
     .addOption(
       new Option("--on-file-error <fail|continue>", "what to do about a file that cannot be read")
         .choices(["fail", "continue"])
@@ -41,27 +71,35 @@ export function addAgentCommand(program: Command, invocation: Invocation): void 
       new Option("--log-level <level>", "least level that is logged")
         .choices(["panic", "fatal", "error", "warning", "info", "debug", "trace"])
         .default("info"),
-    )
-    .action((options: AgentCommandOptions) => agent(invocation, options));
+    );
 }
 
-/** Loaded only here: the other commands start sooner and smaller without the daemon's packages, and it without theirs. */
-async function agent(invocation: Invocation, options: AgentCommandOptions): Promise<void> {
-  const { resources: folder, kubeconfig } = options;
+/**
+ * Runs the daemon; `ignored` are flags that were given and mean nothing here. Its packages are loaded only now: the other
+ * commands start sooner and smaller without them, and it without theirs.
+ */
+export async function serveAsAgent(
+  invocation: Invocation,
+  options: AgentCommandOptions,
+  ignored: readonly string[],
+): Promise<void> {
+  const { resources: folder } = options;
   const [{ runAgent }, { createAgentLog }, { EngineThread }] = await Promise.all([
     import("../agent/agent.ts"),
     import("../agent/agent-log.ts"),
     import("../agent/engine-thread.ts"),
   ]);
   const log = createAgentLog({ format: options.logFormat, level: options.logLevel });
+  if (ignored.length > 0) log.info("Ignored flags, which mean nothing to this agent", { flags: ignored.join(" ") });
   await using work = new EngineThread({ log });
   await runAgent(
     {
-      resources: folder === undefined ? { cluster: await connect(kubeconfig) } : { folder },
+      resources: folder === undefined ? { cluster: await connect(options) } : { folder },
       podsRoot: options.podsRoot,
       node: options.node,
       veleroNamespace: options.namespace,
-      concurrency: options.concurrency,
+      ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+      resourceTimeoutMs: options.resourceTimeout,
       onFileError: options.onFileError,
       work,
       log,
@@ -70,13 +108,28 @@ async function agent(invocation: Invocation, options: AgentCommandOptions): Prom
   );
 }
 
-async function connect(kubeconfig: string | undefined): Promise<ApiConnection> {
+async function connect({ kubeconfig, kubecontext }: AgentCommandOptions): Promise<ApiConnection> {
   const { openApiConnection } = await import("../kubernetes/open-connection.ts");
-  const named = kubeconfig === undefined ? {} : { kubeconfig };
+  const named = {
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(kubecontext === undefined ? {} : { context: kubecontext }),
+  };
   return await openApiConnection({ ...named, env: process.env, clock: systemClock });
 }
 
 function parseCount(text: string): number {
   if (/^[1-9][0-9]{0,3}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("it must be a whole number from 1 to 9999");
+}
+
+/** Milliseconds. */
+function parseDuration(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError("it must be a duration, as 10m or 1h30m");
+}
+
+/** Go's flags take `-n=velero` too. */
+function withoutEqualsSign(text: string): string {
+  return text.replace(/^=/, "");
 }

@@ -1,5 +1,6 @@
 /** The process: its arguments, signals and streams, and how it ends. */
 
+import { basename } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { exitCodes } from "./exit-code.ts";
 import { run } from "./program.ts";
@@ -31,4 +32,5 @@ setFlagsFromString("--semi-space-growth-factor=1");
 // Each write tells its own trouble; without a listener the stream would end the process with a stack trace.
 process.stdout.on("error", () => undefined);
 process.stderr.on("error", () => undefined);
-process.exitCode = await run(process.argv.slice(2), process, abortOnSignals());
+const name = basename(process.argv[1] ?? "") === "velero" ? "velero" : "fsb";
+process.exitCode = await run(name, process.argv.slice(2), process, abortOnSignals());

@@ -1,4 +1,8 @@
-/** The program: one line of arguments in, an exit code out. */
+/**
+ * The program: one line of arguments in, an exit code out.
+ *
+ * Called as `velero`, which is what a DaemonSet of Velero's own agent calls, it has that agent's command and no other.
+ */
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
@@ -7,17 +11,25 @@ import { addAgentCommand } from "./agent.ts";
 import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";
 import type { Invocation } from "./invocation.ts";
+import { addNodeAgentCommand, withCommandFirst } from "./node-agent.ts";
 import { Output, type Terminal } from "./terminal.ts";
 
 const exitCodesHelp = `
 Exit codes: 0 done; 1 failed; 3 done, but some files could not be read or some attributes not set;
 10 no repository there; 12 wrong password; 130 interrupted.`;
 
-export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+export type ProgramName = "fsb" | "velero";
+
+export async function run(
+  name: ProgramName,
+  args: readonly string[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ExitCode> {
   const invocation: Invocation = { terminal, signal, exitCode: exitCodes.done };
   const output = new Output(terminal, false);
   let help = "";
-  const program = new Command("fsb")
+  const program = new Command(name)
     .description("File-system backup in the kopia repository format, for Kubernetes nodes and by hand")
     .version(versionOfPackage())
     .addHelpText("after", exitCodesHelp)
@@ -29,10 +41,13 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
       outputError: () => undefined, // Told below, as every error is.
     })
     .exitOverride();
-  if (args[0] !== "agent") await addEngineCommands(program, invocation);
-  addAgentCommand(program, invocation);
+  if (name === "fsb") {
+    if (args[0] !== "agent" && args[0] !== "node-agent") await addEngineCommands(program, invocation);
+    addAgentCommand(program, invocation);
+  }
+  addNodeAgentCommand(program, invocation);
   try {
-    await parse(program, args);
+    await parse(program, name === "velero" ? withCommandFirst(args) : args);
     if (help !== "") await output.bytes(Buffer.from(help));
     return invocation.exitCode;
   } catch (error) {

@@ -46,7 +46,7 @@ describe("the password", () => {
 
   it("that is answered with Ctrl-C is an interrupt", async (t) => {
     const { terminal, said } = typing("sec\u0003");
-    const exitCode = await run(["repo", "status", "--repo", temporaryFolder(t)], terminal, signal);
+    const exitCode = await run("fsb", ["repo", "status", "--repo", temporaryFolder(t)], terminal, signal);
     assert.equal(exitCode, exitCodes.interrupted);
     assert.match(said(), /^fsb: interrupted; /m);
   });

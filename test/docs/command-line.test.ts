@@ -11,6 +11,7 @@ import { Page } from "./page.ts";
 
 const page = new Page("docs/operations/command-line.md");
 const documented = page.headings(3);
+const daemons = ["fsb agent", "fsb node-agent server"];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
 
 describe("docs/operations/command-line.md", () => {
@@ -24,7 +25,7 @@ describe("docs/operations/command-line.md", () => {
       const inHelp = [...(await helpOf(command)).matchAll(/^ {2}(-.+?)(?: {2}|$)/gm)].map(
         (match) => match[1] as string,
       );
-      const expected = [...flagsIn(page.section(command)), ...(command === "fsb agent" ? [] : commonFlags)];
+      const expected = [...flagsIn(page.section(command)), ...(daemons.includes(command) ? [] : commonFlags)];
       assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
     }
   });
@@ -81,7 +82,7 @@ async function helpOf(command: string): Promise<string> {
 async function commandsBelow(command: string): Promise<string[]> {
   const [, list] = (await helpOf(command)).split("\nCommands:\n");
   if (list === undefined) return [command];
-  const names = [...list.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1]).filter((name) => name !== "help");
+  const names = [...list.matchAll(/^ {2}([a-z-]+) /gm)].map((match) => match[1]).filter((name) => name !== "help");
   return (await Promise.all(names.map((name) => commandsBelow(`${command} ${name}`)))).flat();
 }
 
