@@ -3,29 +3,36 @@
  *
  * Guarantees: what another process left unfinished is failed first; no job starts after the signal aborts, those that
  * run are stopped and their objects failed within the grace period; a final phase is written only when what it says is
- * true. Errors: AgentError and ResourceError at the start; afterwards trouble is in statuses and the log.
+ * true.
+ *
+ * In a cluster it stays up whatever it meets, and says what it misses: an API server that is not there is waited for, as
+ * are rights; where the pods' folder is not mounted, the objects of this node are failed and say so. For the Velero server
+ * looks only at whether the agent's pod runs, which one in a crash loop does as well, and waits hours for it.
+ * Errors: AgentError for options; over a folder also AgentError and ResourceError for what is not there at the start.
  */
 
-import { lstat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { errnoOf } from "../base/errors.ts";
+import { isAbort } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import { runController } from "../kubernetes/controller.ts";
-import { keyOf } from "../kubernetes/kubernetes-object.ts";
+import { ResourceError } from "../kubernetes/resource-error.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
+import { untilReachable } from "../kubernetes/until-reachable.ts";
 import { WorkQueue } from "../kubernetes/work-queue.ts";
 import { AgentError } from "./agent-error.ts";
 import type { AgentContext, AgentSettings } from "./agent-settings.ts";
 import { podVolumeBackupKind } from "./backup-controller.ts";
 import type { SourceStyle } from "./backup-source.ts";
+import { readConcurrency } from "./node-agent-config.ts";
 import { NodeJobs } from "./node-jobs.ts";
 import { holdAsOnlyAgent } from "./only-agent.ts";
 import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
+import { assertPodsRoot, warnOfStrangePodsRoot } from "./pods-root.ts";
 import { podVolumeRestoreKind } from "./restore-controller.ts";
-import { agentResourceTypes, isPathComponent, type PodVolumeResource, parsePod, pods } from "./velero-resources.ts";
+import { agentResourceTypes, type PodVolumeResource } from "./velero-resources.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
 /** Where the objects are: resource files, or an API server with a Velero server behind it. */
@@ -47,8 +54,10 @@ export interface AgentOptions {
   readonly log: Log;
   /** Default "velero". */
   readonly veleroNamespace?: string;
-  /** Backups and restores at once; default 1, as Velero's. */
+  /** Backups and restores at once; default what the ConfigMap says, else 1, as Velero's. */
   readonly concurrency?: number;
+  /** The name of a ConfigMap of Velero's namespace; default "node-agent-config", which need not exist. */
+  readonly configMap?: string;
   /** How long to wait for a BackupRepository; default 10 minutes. */
   readonly resourceTimeoutMs?: number;
   /** Default "pod-volume", which Velero 1.17 and later share. */
@@ -67,21 +76,47 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const { log } = options;
   const clock = options.clock ?? systemClock;
   const settings = settingsOf(options);
-  const concurrency = options.concurrency ?? 1;
-  if (!Number.isInteger(concurrency) || concurrency < 1)
-    throw invalid("the concurrency must be a whole number above 0");
   const { resources } = options;
   log.info("Starting Velero node-agent server", {
     node: settings.node,
     resources: "folder" in resources ? resources.folder : resources.cluster.displayName,
-    concurrency,
   });
-  await checkPodsRoot(settings.podsRoot);
+  await assertPodsRoot(settings.podsRoot).catch((error: unknown) => {
+    if ("folder" in resources) throw error;
+    log.error("Backups and restores of this node fail until its pods' folder is there", error);
+  });
   await using _ = "folder" in resources ? await holdAsOnlyAgent(resources.folder, settings.node) : undefined;
   await using store = await openResources(resources, { settings, clock, log }, signal);
-  await warnOfStrangePodsRoot(store, settings, log, signal);
   const context = { settings, store, work: options.work, clock };
+  let concurrency: number;
+  try {
+    concurrency = await prepare(options, context, signal);
+  } catch (error) {
+    if (!signal.aborted || !isAbort(error)) throw error;
+    log.info("Stopped before it had started");
+    return;
+  }
   await serve(context, { concurrency, graceMs: options.graceMs ?? 25_000, log }, signal);
+}
+
+/** What is asked for once at the start. Gives how many volumes are worked on at once. */
+async function prepare(
+  options: AgentOptions,
+  { settings, store, clock }: AgentContext,
+  signal: AbortSignal,
+): Promise<number> {
+  const { log, configMap } = options;
+  const { veleroNamespace, node } = settings;
+  const patience = { clock, random: Math.random, log };
+  await untilReachable(() => warnOfStrangePodsRoot(store, settings, log, signal), patience, signal).catch(
+    (error: unknown) => {
+      if (!(error instanceof ResourceError)) throw error;
+      log.error("Failed to check the pods' folder", error); // A right that is missing the watch of pods waits for.
+    },
+  );
+  if (options.concurrency !== undefined) return options.concurrency;
+  const read = () => readConcurrency(store, { veleroNamespace, node, configMap, log }, signal);
+  return await untilReachable(read, patience, signal);
 }
 
 /** Imports only what this one needs: what it does not, an agent need not carry while it waits. */
@@ -130,7 +165,7 @@ async function serve(
       stop,
     ).catch((error: unknown) => bug.abort(error));
   };
-  log.info("Starting controllers");
+  log.info("Starting controllers", { concurrency: options.concurrency });
   await Promise.all([control(podVolumeBackupKind(context)), control(podVolumeRestoreKind(context))]);
   log.info("Stopping", { graceMs: options.graceMs });
   const settled = new AbortController();
@@ -146,6 +181,10 @@ async function serve(
 }
 
 function settingsOf(options: AgentOptions): AgentSettings {
+  const { concurrency = 1 } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw invalid("the concurrency must be a whole number above 0");
+  }
   if (options.node === "") throw invalid("the node's name is empty");
   if (!isAbsolute(options.podsRoot)) throw invalid("the pods root must be an absolute path");
   return {
@@ -163,35 +202,4 @@ function settingsOf(options: AgentOptions): AgentSettings {
 
 function invalid(what: string): AgentError {
   return new AgentError("AGENT_OPTIONS_INVALID", what);
-}
-
-async function checkPodsRoot(podsRoot: string): Promise<void> {
-  const stats = await lstat(podsRoot).catch((cause: unknown) => {
-    if (errnoOf(cause) === "ENOENT") return undefined;
-    throw new AgentError("AGENT_PODS_ROOT_INVALID", `could not read pod volumes host path ${podsRoot}`, { cause });
-  });
-  if (stats?.isDirectory() === true) return;
-  throw new AgentError("AGENT_PODS_ROOT_INVALID", `pod volumes host path ${podsRoot} is no folder`, {
-    hint: "give the kubelet's folder of pods, usually /var/lib/kubelet/pods, and not a link to it",
-  });
-}
-
-/** A pod that runs here has a folder here, unless the root is not the kubelet's or the pod's file is old. */
-async function warnOfStrangePodsRoot(
-  store: ResourceStore,
-  settings: AgentSettings,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  const here = await store.list(pods, { fields: { "spec.nodeName": settings.node } }, { signal });
-  for (const pod of here.map(parsePod)) {
-    const uid = pod.mirrorUid ?? pod.uid;
-    if (pod.phase !== "Running" || !isPathComponent(uid)) continue;
-    const stats = await lstat(join(settings.podsRoot, uid)).catch(() => undefined); // It is the point that it may lack.
-    if (stats?.isDirectory() === true) continue;
-    log.warn("Found unexpected directory structure for host-pods volume", {
-      pod: keyOf(pod.object.metadata),
-      missing: join(settings.podsRoot, uid),
-    });
-  }
 }

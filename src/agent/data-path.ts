@@ -6,6 +6,7 @@ import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { waitForBackupRepository } from "./backup-repository.ts";
 import { readLocationSecrets } from "./location-secrets.ts";
+import { assertPodsRoot } from "./pods-root.ts";
 import { repositoryLocation } from "./repository-location.ts";
 import { readRepositoryPassword } from "./repository-password.ts";
 import { backupStorageLocations, type PodVolumeResource, parseBackupStorageLocation } from "./velero-resources.ts";
@@ -32,6 +33,7 @@ export async function volumePathOf(
   signal: AbortSignal,
 ): Promise<string> {
   return await step("error exposing host path for pod volume", async () => {
+    await assertPodsRoot(settings.podsRoot);
     const place = await locateVolume(store, seen, signal);
     const { path, pattern } = await findVolumePath(settings.podsRoot, place, seen);
     log.info("Found path matching glob", { path, pattern });

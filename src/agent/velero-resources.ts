@@ -21,6 +21,8 @@ export const pods = typeOf("v1", "Pod", "pods");
 export const secrets = typeOf("v1", "Secret", "secrets");
 export const persistentVolumeClaims = typeOf("v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 export const persistentVolumes = { ...typeOf("v1", "PersistentVolume", "persistentvolumes"), namespaced: false };
+export const configMaps = typeOf("v1", "ConfigMap", "configmaps");
+export const nodes = { ...typeOf("v1", "Node", "nodes"), namespaced: false };
 export const csiDrivers = { ...typeOf("storage.k8s.io/v1", "CSIDriver", "csidrivers"), namespaced: false };
 
 /** All kinds the agent knows. */
@@ -35,6 +37,8 @@ export const agentResourceTypes: readonly ResourceType[] = [
   persistentVolumeClaims,
   persistentVolumes,
   csiDrivers,
+  configMaps,
+  nodes,
 ];
 
 /** The finalizer that a stock agent of 1.17 and later puts on PodVolumeBackups and PodVolumeRestores. */

@@ -17,6 +17,7 @@ export interface AgentCommandOptions {
   readonly node: string;
   readonly namespace: string;
   readonly concurrency?: number;
+  readonly nodeAgentConfigmap?: string;
   readonly resourceTimeout: number;
   readonly onFileError: OnFileError;
   readonly logFormat: LogFormat;
@@ -55,7 +56,12 @@ export function addAgentOptions(command: Command, defaults: AgentDefaults): void
         .default("velero")
         .argParser(withoutEqualsSign),
     )
-    .addOption(new Option("--concurrency <count>", "volumes worked on at once").argParser(parseCount))
+    .addOption(
+      new Option("--concurrency <count>", "volumes worked on at once (else as the ConfigMap says, else 1)").argParser(
+        parseCount,
+      ),
+    )
+    .addOption(new Option("--node-agent-configmap <name>", "the ConfigMap with settings (else node-agent-config)"))
     .addOption(
       new Option("--resource-timeout <duration>", "how long to wait for a BackupRepository")
         .default(600_000, "10m")
@@ -99,6 +105,7 @@ export async function serveAsAgent(
       node: options.node,
       veleroNamespace: options.namespace,
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+      ...(options.nodeAgentConfigmap ? { configMap: options.nodeAgentConfigmap } : {}),
       resourceTimeoutMs: options.resourceTimeout,
       onFileError: options.onFileError,
       work,

@@ -18,7 +18,6 @@ const ignoredFlags: readonly Option[] = [
   new Option("--colorized [bool]", "the log has no colours"),
   new Option("--data-mover-prepare-timeout <duration>", "of pods that the stock agent starts"),
   new Option("--metrics-address <address>", "of metrics"),
-  new Option("--node-agent-configmap <name>", "of a ConfigMap with settings"),
   new Option("--backup-repository-configmap <name>", "of caches that the stock agent mounts"),
   new Option("-v, --v <level>", "the level of klog; --log-level is that of this agent"),
   new Option("--vmodule <list>", "of klog"),

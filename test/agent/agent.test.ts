@@ -258,6 +258,30 @@ describe("an agent over a folder of resource files", () => {
     assert.equal(await readFile(node.file("one.yaml"), "utf8"), text);
   });
 
+  it("works on as many at once as the ConfigMap says, unless told otherwise", async () => {
+    for (const [given, expected] of [
+      [{}, 2],
+      [{ concurrency: 1 }, 1],
+    ] as const) {
+      await using node = await NodeUnderTest.create();
+      await node.addPod("db-0", { data: {} });
+      const gate = new Gate();
+      node.work.during = (run) => gate.wait(run.signal);
+      await node.put("config.yaml", {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "node-agent-config" },
+        data: { config: JSON.stringify({ loadConcurrency: { globalConfig: 2 } }) },
+      });
+      for (const name of ["a", "b", "c"]) await node.put(`${name}.yaml`, backupOf(name, "db-0", "data"));
+      node.start(given);
+      await gate.arrived(expected);
+      gate.open();
+      for (const name of ["a", "b", "c"]) assert.equal((await node.untilBackup(name)).phase, "Completed");
+      assert.equal(node.work.runningMax, expected);
+    }
+  });
+
   for (const concurrency of [1, 2]) {
     it(`works on ${concurrency} at once when told so, oldest first`, async () => {
       await using node = await NodeUnderTest.create();

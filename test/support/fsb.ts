@@ -16,7 +16,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-export interface FsbOptions extends Pick<ProgramOptions, "ownProcessGroup" | "onStart"> {
+export interface FsbOptions extends Pick<ProgramOptions, "ownProcessGroup" | "onStart" | "onStdout"> {
   /** Added to the environment. */
   readonly env?: NodeJS.ProcessEnv;
   /** Given in FSB_PASSWORD; undefined gives none. */
@@ -59,6 +59,7 @@ export async function tryFsb(args: readonly string[], options: FsbOptions = {}):
       meter?.start(pid);
       options.onStart?.(pid);
     },
+    ...(options.onStdout === undefined ? {} : { onStdout: options.onStdout }),
   });
   return { ...run, command: ["fsb", ...args].join(" "), peakResidentBytes: meter?.stop() ?? 0 };
 }
