@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import type { SourceStyle } from "./backup-source.ts";
+import type { KnownGeneration } from "./velero-generation.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
 /** What holds for the whole run of an agent. */
@@ -13,7 +14,8 @@ export interface AgentSettings {
   /** How long to wait for a BackupRepository. */
   readonly resourceTimeoutMs: number;
   readonly progressIntervalMs: number;
-  readonly sourceStyle: SourceStyle;
+  /** Undefined for that of the stock agent of this generation of Velero. */
+  readonly sourceStyle: SourceStyle | undefined;
   readonly onFileError: OnFileError;
   /** Files read or written at once where the object does not say. */
   readonly processors: number;
@@ -30,4 +32,5 @@ export interface AgentContext {
   readonly store: ResourceStore;
   readonly work: VolumeWork;
   readonly clock: Clock;
+  readonly generation: KnownGeneration;
 }

@@ -32,7 +32,8 @@ import { holdAsOnlyAgent } from "./only-agent.ts";
 import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
 import { assertPodsRoot, warnOfStrangePodsRoot } from "./pods-root.ts";
 import { podVolumeRestoreKind } from "./restore-controller.ts";
-import { agentResourceTypes, type PodVolumeResource } from "./velero-resources.ts";
+import { KnownGeneration } from "./velero-generation.ts";
+import { agentResourceTypes, type PodVolumeResource, podVolumeBackups } from "./velero-resources.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
 /** Where the objects are: resource files, or an API server with a Velero server behind it. */
@@ -60,7 +61,7 @@ export interface AgentOptions {
   readonly configMap?: string;
   /** How long to wait for a BackupRepository; default 10 minutes. */
   readonly resourceTimeoutMs?: number;
-  /** Default "pod-volume", which Velero 1.17 and later share. */
+  /** Default that of the stock agent of the cluster's generation of Velero. */
   readonly sourceStyle?: SourceStyle;
   /** Default "fail", as Velero's. */
   readonly onFileError?: OnFileError;
@@ -86,8 +87,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     log.error("Backups and restores of this node fail until its pods' folder is there", error);
   });
   await using _ = "folder" in resources ? await holdAsOnlyAgent(resources.folder, settings.node) : undefined;
-  await using store = await openResources(resources, { settings, clock, log }, signal);
-  const context = { settings, store, work: options.work, clock };
+  await using opened = await openResources(resources, { settings, clock, log }, signal);
+  const { store } = opened;
+  const generation = new KnownGeneration(opened.readSchema, { clock, log });
+  const context = { settings, store, work: options.work, clock, generation };
   let concurrency: number;
   try {
     concurrency = await prepare(options, context, signal);
@@ -102,7 +105,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
 /** What is asked for once at the start. Gives how many volumes are worked on at once. */
 async function prepare(
   options: AgentOptions,
-  { settings, store, clock }: AgentContext,
+  { settings, store, clock, generation }: AgentContext,
   signal: AbortSignal,
 ): Promise<number> {
   const { log, configMap } = options;
@@ -114,9 +117,16 @@ async function prepare(
       log.error("Failed to check the pods' folder", error); // A right that is missing the watch of pods waits for.
     },
   );
+  await generation.now(signal);
   if (options.concurrency !== undefined) return options.concurrency;
   const read = () => readConcurrency(store, { veleroNamespace, node, configMap, log }, signal);
   return await untilReachable(read, patience, signal);
+}
+
+interface OpenResources extends AsyncDisposable {
+  readonly store: ResourceStore;
+  /** What is known of PodVolumeBackups' fields; undefined where nothing is. */
+  readonly readSchema: (signal: AbortSignal) => Promise<unknown>;
 }
 
 /** Imports only what this one needs: what it does not, an agent need not carry while it waits. */
@@ -124,18 +134,22 @@ async function openResources(
   resources: AgentResources,
   { settings, clock, log }: { readonly settings: AgentSettings; readonly clock: Clock; readonly log: Log },
   signal: AbortSignal,
-): Promise<ResourceStore> {
+): Promise<OpenResources> {
   if ("folder" in resources) {
     const { openFolderResourceStore } = await import("../kubernetes/folder-resource-store.ts");
     const types = agentResourceTypes;
-    return await openFolderResourceStore(
+    const store = await openFolderResourceStore(
       { ...resources, types, defaultNamespace: settings.veleroNamespace, clock, log },
       signal,
     );
+    const readSchema = async () => undefined;
+    return { store, readSchema, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   }
   const { ApiResourceStore } = await import("../kubernetes/api-resource-store.ts");
   const by = { component: "node-agent", host: settings.node };
-  return new ApiResourceStore({ connection: resources.cluster, clock, log, random: Math.random, ...by });
+  const store = new ApiResourceStore({ connection: resources.cluster, clock, log, random: Math.random, ...by });
+  const readSchema = (schemaSignal: AbortSignal) => store.schema(podVolumeBackups, { signal: schemaSignal });
+  return { store, readSchema, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
 async function serve(
@@ -193,7 +207,7 @@ function settingsOf(options: AgentOptions): AgentSettings {
     veleroNamespace: options.veleroNamespace ?? "velero",
     resourceTimeoutMs: options.resourceTimeoutMs ?? 600_000,
     progressIntervalMs: options.progressIntervalMs ?? 5_000,
-    sourceStyle: options.sourceStyle ?? "pod-volume",
+    sourceStyle: options.sourceStyle,
     onFileError: options.onFileError ?? "fail",
     processors: availableParallelism(),
     isWithoutServer: "folder" in options.resources,

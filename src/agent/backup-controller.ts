@@ -5,11 +5,12 @@ import { type JsonObject, textAt } from "../kubernetes/json.ts";
 import { keyOf } from "../kubernetes/kubernetes-object.ts";
 import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
-import { backupSource, parentSnapshotId } from "./backup-source.ts";
+import { backupSource, parentSnapshotId, stockVolumePath } from "./backup-source.ts";
 import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
 import { canceledPhase, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 import { parallelFilesUpload } from "./uploader-settings.ts";
+import { sourceStyleOf } from "./velero-generation.ts";
 import { veleroPolicy } from "./velero-policy.ts";
 import { backups, type PodVolumeBackup, parsePodVolumeBackup, pods, podVolumeBackups } from "./velero-resources.ts";
 import type { WorkRun } from "./volume-work.ts";
@@ -62,7 +63,9 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   const { signal } = run;
   const volumePath = await volumePathOf(context, seen, log, signal);
   const repository = await repositoryAccess(context, seen, seen.pod.namespace, signal);
-  const { source, tags, parentTags, description, pins } = backupSource(seen, volumePath, settings.sourceStyle);
+  const style = settings.sourceStyle ?? sourceStyleOf(await context.generation.now(signal));
+  const stockPath = stockVolumePath(settings.podsRoot, volumePath);
+  const { source, tags, parentTags, description, pins } = backupSource(seen, stockPath, style);
   const parallelFiles = parallelFilesUpload(seen.uploaderSettings, settings.processors);
   const snapshotId = await parentOf(context, seen, log, signal);
   const outcome = await step("Failed to run kopia backup", () =>

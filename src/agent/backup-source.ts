@@ -21,7 +21,16 @@ export interface BackupSource {
   readonly pins: readonly string[];
 }
 
-export function backupSource(backup: PodVolumeBackup, volumePath: string, style: SourceStyle): BackupSource {
+/** Where the stock agent has the kubelet's folder of pods, always. */
+const stockPodsRoot = "/host_pods";
+
+/** A volume's path as the stock agent has it, wherever the pods are here. */
+export function stockVolumePath(podsRoot: string, volumePath: string): string {
+  return posix.join(stockPodsRoot, posix.relative(podsRoot, volumePath));
+}
+
+/** `stockPath` is the volume's path as the stock agent has it. */
+export function backupSource(backup: PodVolumeBackup, stockPath: string, style: SourceStyle): BackupSource {
   const isNewStyle = style === "pod-volume";
   const parentTags = {
     "snapshot-requester": isNewStyle ? "snapshot-pod-volume" : "pod-volume-backup-restore",
@@ -30,7 +39,7 @@ export function backupSource(backup: PodVolumeBackup, volumePath: string, style:
   const volume = backup.pvcName === "" ? backup.volume : backup.pvcName;
   const path = isNewStyle
     ? posix.join("snapshot-pod-volume", "kopia", backup.pod.namespace, backup.pod.name, volume)
-    : volumePath;
+    : stockPath;
   return {
     source: { userName: "default", host: "default", path },
     tags: isNewStyle ? parentTags : { ...Object.fromEntries(backup.tags), ...parentTags },

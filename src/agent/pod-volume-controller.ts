@@ -166,7 +166,8 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
       const { lastSignal } = this.#options;
       // What was started for may lack the cancel that is there now.
       const now = await this.#context.store.get(this.#kind.type, seen.object.metadata, { signal: lastSignal });
-      const phase = await this.#kind.canceledPhase(now === undefined ? seen : this.#kind.parse(now), lastSignal);
+      const decided = await this.#kind.canceledPhase(now === undefined ? seen : this.#kind.parse(now), lastSignal);
+      const phase = await this.#knownPhase(decided, lastSignal);
       return { phase, message: `data path ${noun} canceled: ${abbreviation} ${why}` };
     }
     const cause =
@@ -183,10 +184,15 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     signal: AbortSignal,
   ): Promise<void> {
     const log = this.#options.log.with(this.#fieldsOf(seen));
-    const status = { phase: decision.phase, message: decision.message };
+    const status = { phase: await this.#knownPhase(decision.phase, signal), message: decision.message };
     if ((await this.#writerFor(seen, log).finish(status, signal)) !== "written") return;
     log.warn(`Updated ${this.#kind.abbreviation} status without starting it`, status);
     await this.#recordEvent(seen, status, signal);
+  }
+
+  /** Velero up to 1.16 has no phase Canceled, and its API server takes none. */
+  async #knownPhase(phase: "Failed" | "Canceled", signal: AbortSignal): Promise<"Failed" | "Canceled"> {
+    return phase === "Canceled" && (await this.#context.generation.now(signal)) === "1.16" ? "Failed" : phase;
   }
 
   /** Left by a stock agent that may be no more; without it, the object goes. */

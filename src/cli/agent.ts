@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
+import type { SourceStyle } from "../agent/backup-source.ts";
 import type { OnFileError } from "../agent/volume-work.ts";
 import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
@@ -19,6 +20,7 @@ export interface AgentCommandOptions {
   readonly concurrency?: number;
   readonly nodeAgentConfigmap?: string;
   readonly resourceTimeout: number;
+  readonly sourceStyle: SourceStyle | "auto";
   readonly onFileError: OnFileError;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
@@ -68,6 +70,14 @@ export function addAgentOptions(command: Command, defaults: AgentDefaults): void
         .argParser(parseDuration),
     )
     .addOption(
+      new Option(
+        "--source-style <auto|pod-volume|host-path>",
+        "how snapshots are filed (auto: as Velero's own agent does)",
+      )
+        .choices(["auto", "pod-volume", "host-path"])
+        .default("auto"),
+    )
+    .addOption(
       new Option("--on-file-error <fail|continue>", "what to do about a file that cannot be read")
         .choices(["fail", "continue"])
         .default("fail"),
@@ -107,6 +117,7 @@ export async function serveAsAgent(
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       ...(options.nodeAgentConfigmap ? { configMap: options.nodeAgentConfigmap } : {}),
       resourceTimeoutMs: options.resourceTimeout,
+      ...(options.sourceStyle === "auto" ? {} : { sourceStyle: options.sourceStyle }),
       onFileError: options.onFileError,
       work,
       log,

@@ -7,7 +7,7 @@ import { ApiClient } from "./api-client.ts";
 import type { ApiConnection } from "./api-connection.ts";
 import { objectPath } from "./api-path.ts";
 import { recordApiEvent } from "./event-recorder.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { fieldAt, isJsonObject, itemsAt, type JsonObject, textAt } from "./json.ts";
 import { type KubernetesObject, keyOf, type ObjectName, type ResourceType } from "./kubernetes-object.ts";
 import { listAndWatch, listObjects, parseApiObject } from "./list-watch.ts";
 import { ResourceError } from "./resource-error.ts";
@@ -111,6 +111,32 @@ export class ApiResourceStore implements ResourceStore {
     const metadata = isJsonObject(patch.metadata) ? (patch.metadata as JsonObject) : {};
     const body = { ...patch, metadata: { ...metadata, resourceVersion: options.resourceVersion } };
     return parseApiObject(await this.#client.call({ purpose, method: "PATCH", path, body }, options.signal), type);
+  }
+
+  /**
+   * The kind's OpenAPI schema; undefined where the server does not know the kind. Every user who is logged in may read it.
+   * Source: Kubernetes API concepts, "OpenAPI V3".
+   */
+  async schema(type: ResourceType, options: { readonly signal: AbortSignal }): Promise<unknown> {
+    const [group = "", version = ""] = type.apiVersion.includes("/")
+      ? type.apiVersion.split("/")
+      : ["", type.apiVersion];
+    const path = `/openapi/v3/${group === "" ? "api" : `apis/${group}`}/${version}`;
+    const document: ResourceType = { apiVersion: "v1", kind: "OpenAPI", plural: path, namespaced: false };
+    const purpose = { verb: "get", type: document, namespace: undefined } as const;
+    try {
+      const answer = await this.#client.call({ purpose, method: "GET", path }, options.signal);
+      const schemas = fieldAt(answer, "components", "schemas");
+      return Object.values(isJsonObject(schemas) ? schemas : {}).find((schema) =>
+        itemsAt(schema, "x-kubernetes-group-version-kind").some(
+          (of) =>
+            textAt(of, "kind") === type.kind && textAt(of, "group") === group && textAt(of, "version") === version,
+        ),
+      );
+    } catch (error) {
+      if (hasCode(error, "RESOURCE_KIND_UNKNOWN") || hasCode(error, "RESOURCE_NOT_FOUND")) return undefined;
+      throw error;
+    }
   }
 
   async recordEvent(

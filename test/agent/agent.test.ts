@@ -95,6 +95,18 @@ describe("an agent over a folder of resource files", () => {
     );
   });
 
+  it("files snapshots under the path that a stock agent of 1.16 has for the volume, when told so", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: {} });
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    node.start({ sourceStyle: "host-path" });
+    const status = await node.untilBackup("one");
+    assert.equal(status.path, node.volume("db-0", "data"));
+    const [request] = node.work.backups;
+    assert.equal(request?.source.path, "/host_pods/uid-of-db-0/volumes/kubernetes.io~empty-dir/data");
+    assert.equal(request?.tags.backup, "b1");
+  });
+
   it("cancels a running backup and leaves no snapshot", async () => {
     await using node = await NodeUnderTest.create();
     await node.addPod("db-0", { data: { "a.txt": "hello" } });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { posix } from "node:path";
 import { describe, it } from "node:test";
-import { backupSource, parentSnapshotId } from "../../src/agent/backup-source.ts";
+import { backupSource, parentSnapshotId, stockVolumePath } from "../../src/agent/backup-source.ts";
 import { veleroPolicy } from "../../src/agent/velero-policy.ts";
 import { parsePodVolumeBackup } from "../../src/agent/velero-resources.ts";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
@@ -33,6 +34,13 @@ describe("the source of a volume's snapshots", () => {
     assert.equal(source.path, "/host_pods/x");
     assert.deepEqual(parentTags, { "snapshot-requester": "pod-volume-backup-restore", "snapshot-uploader": "kopia" });
     assert.deepEqual(tags, { backup: "b1", ...parentTags });
+  });
+
+  it("has the path that a stock agent has, wherever the pods' folder is here", () => {
+    const volume = "uid-1/volumes/kubernetes.io~csi/pv-1/mount";
+    for (const podsRoot of ["/var/lib/kubelet/pods", "/host_pods", "/"]) {
+      assert.equal(stockVolumePath(podsRoot, posix.join(podsRoot, volume)), `/host_pods/${volume}`);
+    }
   });
 
   it("has for parent the newest completed backup of the same claim, uploader and location", () => {

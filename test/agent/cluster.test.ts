@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
-import { fsb, tryFsb } from "../support/fsb.ts";
+import { fsb, fsbJson, tryFsb } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { lacking, requireRoot } from "../support/required.ts";
@@ -63,7 +63,10 @@ describe("the agent in a cluster", () => {
     assert.equal(textAt(backedUp, "status", "phase"), "Completed", JSON.stringify(backedUp));
     assert.equal(fieldAt(backedUp, "status", "progress", "bytesDone"), 4);
     const snapshotID = textAt(backedUp, "status", "snapshotID") ?? "";
-    await fsb(["snapshot", "show", snapshotID, "--repo", join(folder, "store", "kopia", "shop")]);
+    const { source: filedAs } = await fsbJson([
+      ...["snapshot", "show", snapshotID, "--repo", join(folder, "store", "kopia", "shop")],
+    ]);
+    assert.equal(filedAs, "default@default:snapshot-pod-volume/kopia/shop/db-0/data");
 
     assert.deepEqual(await eventReasons(cluster), ["Data-Path-Completed"]);
 
@@ -133,6 +136,39 @@ describe("the agent in a cluster", () => {
     const completed = await final(cluster, "podvolumebackups", "weekly-2", agent);
     assert.equal(textAt(completed, "status", "phase"), "Completed", JSON.stringify(completed));
   });
+
+  it("files snapshots as the stock agent of 1.16 does where PodVolumeBackups cannot be canceled", async (t) => {
+    if (!(cluster instanceof KubernetesCluster)) return lacking(t, cluster.missing);
+    if (!requireRoot(t)) return;
+    const folder = temporaryFolder(t);
+    const [podsRoot, repository] = [join(folder, "pods"), join(folder, "store", "kopia", "shop")];
+    mkdirSync(podsRoot);
+    await prepare(cluster, join(folder, "store"));
+    await cluster.define(withoutCancel(veleroCrds));
+    await untilForgotten(cluster, "cancel");
+    await fsb(["repo", "create", "--repo", repository]);
+    const { reference } = await putPod(cluster, podsRoot, "db-3");
+    await using agent = startAgent(cluster, podsRoot);
+    await agent.says(/Learnt the generation of Velero" generation=1\.16/);
+    await put(cluster, `${velero}/podvolumebackups`, {
+      ...named("velero.io/v1", "PodVolumeBackup", "velero", "old-1", {
+        ownerReferences: [await putBackup(cluster, "old")],
+      }),
+      spec: {
+        ...{ pod: reference, volume: "data", backupStorageLocation: "default", uploaderType: "kopia" },
+        ...{ node: "node-a", repoIdentifier: "", tags: { backup: "old" } },
+      },
+    });
+    const completed = await final(cluster, "podvolumebackups", "old-1", agent);
+    assert.equal(textAt(completed, "status", "phase"), "Completed", JSON.stringify(completed));
+    const { source, tags } = await fsbJson(["snapshot", "show", "latest", "--repo", repository]);
+    assert.equal(source, `default@default:/host_pods/${reference.uid}/volumes/kubernetes.io~empty-dir/data`);
+    assert.deepEqual(tags, {
+      backup: "old",
+      "snapshot-requester": "pod-volume-backup-restore",
+      "snapshot-uploader": "kopia",
+    });
+  });
 });
 
 async function prepare(cluster: KubernetesCluster, fspath: string): Promise<void> {
@@ -183,6 +219,19 @@ async function putPod(cluster: KubernetesCluster, podsRoot: string, name: string
   const volume = join(podsRoot, uid, "volumes", "kubernetes.io~empty-dir", "data");
   mkdirSync(volume, { recursive: true });
   return { volume, reference: { kind: "Pod", namespace: "shop", name, uid } };
+}
+
+function withoutCancel(definitions: readonly JsonObject[]): JsonObject[] {
+  return JSON.parse(JSON.stringify(definitions), (key, value) => (key === "cancel" ? undefined : value));
+}
+
+/** The server tells of its kinds a moment after they were defined. */
+async function untilForgotten(cluster: KubernetesCluster, field: string): Promise<void> {
+  for (const until = performance.now() + patienceMs; ; await sleepFor(100)) {
+    const { body } = await cluster.ask("GET", "/openapi/v3/apis/velero.io/v1");
+    if (!JSON.stringify(body).includes(`"${field}"`)) return;
+    assert.ok(performance.now() < until, field);
+  }
 }
 
 /** A Backup in progress, as its PodVolumeBackups refer to it. */
