@@ -1,13 +1,13 @@
 /**
  * Builds the peers of test/peers/: real programs, each a Go module with a `tool` line that pins its version, or a Python
- * package with a `requirements.txt` that does.
+ * package with a `requirements.txt` that does; and one written here, a Go module with its sources.
  *
  * A peer is built once, into test/peers/.build/, under a name with a digest of the files that pin it. `flock` keeps
  * parallel test files from building it twice and lets go when its holder dies; the finished file appears by a rename.
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runProgram } from "./program.ts";
 
@@ -18,7 +18,7 @@ export type BuiltPeer = { readonly program: string } | { readonly missing: strin
 const built = new Map<string, Promise<BuiltPeer>>();
 
 /**
- * `name` is the folder of the module, `goPackage` a program in it. `variables` are string variables of the program to
+ * `name` is the folder of the module, `goPackage` a program in it, "." its own. `variables` are string variables of the program to
  * set, such as its version, which a build from a module does not know. One attempt a process.
  */
 export function buildPeer(
@@ -29,7 +29,8 @@ export function buildPeer(
   const linking = ["-s -w", ...Object.entries(variables).map(([to, value]) => `-X ${to}=${value}`)].join(" ");
   const env = { ...process.env, CGO_ENABLED: "0", GOWORK: "off", LINKING: linking };
   const script = `go build -mod=mod -buildvcs=false -ldflags "$LINKING" -o "$1.partial" "$2"`;
-  const pinnedBy = ["go.mod", "go.sum"];
+  const sources = readdirSync(join(peersFolder, name)).filter((file) => file.endsWith(".go"));
+  const pinnedBy = ["go.mod", "go.sum", ...sources.sort()];
   const command = /\/cmd\/(.+)$/.exec(goPackage)?.[1];
   return buildOnce({ name, command, pinnedBy, script, argument: goPackage, env });
 }
