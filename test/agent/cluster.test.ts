@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
-import { fsb, fsbJson, tryFsb } from "../support/fsb.ts";
+import { allowAgent, type ClusterAgent, startClusterAgent } from "../support/cluster-agent.ts";
+import { fsb, fsbJson } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { lacking, requireRoot } from "../support/required.ts";
@@ -19,22 +20,6 @@ import { veleroCrds } from "../support/velero-crds.ts";
 const patienceMs = 60_000;
 const velero = "/apis/velero.io/v1/namespaces/velero";
 const shop = "/api/v1/namespaces/shop";
-
-/** The least that backing up and restoring volumes of pods needs. */
-const rights: readonly JsonObject[] = [
-  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
-  { apiGroups: [""], resources: ["configmaps", "nodes", "persistentvolumeclaims"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["persistentvolumes", "secrets"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
-  { apiGroups: ["storage.k8s.io"], resources: ["csidrivers"], verbs: ["get"] },
-  {
-    apiGroups: ["velero.io"],
-    resources: ["podvolumebackups", "podvolumerestores"],
-    verbs: ["get", "list", "watch", "patch"],
-  },
-  { apiGroups: ["velero.io"], resources: ["backuprepositories"], verbs: ["get", "list", "watch"] },
-  { apiGroups: ["velero.io"], resources: ["backupstoragelocations", "backups"], verbs: ["get"] },
-];
 
 const cluster = await startCluster();
 if (cluster instanceof KubernetesCluster) after(() => cluster[Symbol.asyncDispose]());
@@ -50,7 +35,7 @@ describe("the agent in a cluster", () => {
     await fsb(["repo", "create", "--repo", join(folder, "store", "kopia", "shop")]);
     const source = await putPod(cluster, podsRoot, "db-0");
     writeFileSync(join(source.volume, "table"), "rows", { mode: 0o640 });
-    await using agent = startAgent(cluster, podsRoot);
+    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
 
     const ownerReferences = [await putBackup(cluster, "nightly")];
     const backup = named("velero.io/v1", "PodVolumeBackup", "velero", "nightly-1", { ownerReferences });
@@ -70,6 +55,7 @@ describe("the agent in a cluster", () => {
 
     assert.deepEqual(await eventReasons(cluster), ["Data-Path-Completed"]);
 
+    // An API server that has just started denies everything for a moment, so this is seen only before.
     assert.doesNotMatch(agent.log(), /RESOURCE_STORE_DENIED/);
     await cluster.stopApiServer();
     await cluster.startApiServer();
@@ -106,14 +92,14 @@ describe("the agent in a cluster", () => {
     const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/node-agent";
     await cluster.remove(binding);
     await cluster.stopApiServer();
-    await using agent = startAgent(cluster, podsRoot);
+    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
     await agent.says(/Backups and restores of this node fail until its pods' folder is there.*AGENT_PODS_ROOT_INVALID/);
     await agent.says(/Failed to reach the API server, trying again.*RESOURCE_STORE_UNAVAILABLE/);
     await cluster.startApiServer();
     for (const where of ["pods in all namespaces", "podvolumebackups.velero.io in namespace velero"]) {
       await agent.says(new RegExp(`Failed to watch, trying again.*hint: a role must allow the verb list on ${where}`));
     }
-    await cluster.allow("node-agent", rights);
+    await allowAgent(cluster);
 
     const source = await putPod(cluster, folder, "db-2");
     const ownerReferences = [await putBackup(cluster, "weekly")];
@@ -148,7 +134,7 @@ describe("the agent in a cluster", () => {
     await untilForgotten(cluster, "cancel");
     await fsb(["repo", "create", "--repo", repository]);
     const { reference } = await putPod(cluster, podsRoot, "db-3");
-    await using agent = startAgent(cluster, podsRoot);
+    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
     await agent.says(/Learnt the generation of Velero" generation=1\.16/);
     await put(cluster, `${velero}/podvolumebackups`, {
       ...named("velero.io/v1", "PodVolumeBackup", "velero", "old-1", {
@@ -176,7 +162,7 @@ async function prepare(cluster: KubernetesCluster, fspath: string): Promise<void
     await cluster.put("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
   await cluster.define(veleroCrds);
-  await cluster.allow("node-agent", rights);
+  await allowAgent(cluster);
   await put(cluster, "/api/v1/namespaces/velero/secrets", {
     ...named("v1", "Secret", "velero", "velero-repo-credentials"),
     stringData: { "repository-password": repositoryPassword },
@@ -243,51 +229,12 @@ async function putBackup(cluster: KubernetesCluster, name: string) {
   return { apiVersion: "velero.io/v1", kind: "Backup", name, uid, controller: true };
 }
 
-function startAgent(cluster: KubernetesCluster, podsRoot: string) {
-  let leader = 0;
-  const args = ["agent", "--kubeconfig", cluster.kubeconfig("agent"), "--node", "node-a", "--pods-root", podsRoot];
-  let text = "";
-  let isOver = false;
-  const ended = tryFsb([...args, "--log-level", "debug"], {
-    ownProcessGroup: true,
-    onStart: (pid) => {
-      leader = pid;
-    },
-    onStdout: (bytes) => {
-      text += bytes.toString();
-    },
-  }).then((run) => {
-    isOver = true;
-    text += run.stderr;
-    return run;
-  });
-  return {
-    isOver: () => isOver,
-    log: () => text,
-    async says(pattern: RegExp): Promise<void> {
-      for (const until = performance.now() + patienceMs; !pattern.test(text); await sleepFor(50)) {
-        assert.ok(!isOver && performance.now() < until, `${pattern} in ${text}`);
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      if (!isOver) process.kill(-leader, "SIGTERM");
-      const run = await ended;
-      assert.equal(run.exitCode, 0, text);
-    },
-  };
-}
-
-async function final(
-  cluster: KubernetesCluster,
-  plural: string,
-  name: string,
-  agent: { isOver(): boolean; log(): string },
-): Promise<unknown> {
+async function final(cluster: KubernetesCluster, plural: string, name: string, agent: ClusterAgent): Promise<unknown> {
   const until = performance.now() + patienceMs;
   while (true) {
     const { body } = await cluster.ask("GET", `${velero}/${plural}/${name}`);
     if (["Completed", "Failed", "Canceled"].includes(textAt(body, "status", "phase") ?? "")) return body;
-    assert.ok(!agent.isOver(), agent.log());
+    assert.ok(agent.isRunning, agent.log());
     assert.ok(performance.now() < until, JSON.stringify(body));
     await sleepFor(100);
   }

@@ -1,0 +1,3 @@
+import { describeVelero } from "./velero-scenarios.ts";
+
+describeVelero("1.15");

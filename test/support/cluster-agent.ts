@@ -1,0 +1,111 @@
+/** `fsb agent` on a cluster, as a process that logs in as the user "agent", who may do what the agent needs and no more. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { JsonObject } from "../../src/kubernetes/json.ts";
+import { BackgroundProgram } from "./background-program.ts";
+import type { KubernetesCluster } from "./kubernetes-cluster.ts";
+import { until } from "./until.ts";
+
+/** The least that backing up and restoring volumes of pods needs. */
+export const agentRights: readonly JsonObject[] = [
+  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["configmaps", "nodes", "persistentvolumeclaims"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["persistentvolumes", "secrets"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  { apiGroups: ["storage.k8s.io"], resources: ["csidrivers"], verbs: ["get"] },
+  {
+    apiGroups: ["velero.io"],
+    resources: ["podvolumebackups", "podvolumerestores"],
+    verbs: ["get", "list", "watch", "patch"],
+  },
+  { apiGroups: ["velero.io"], resources: ["backuprepositories"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["velero.io"], resources: ["backupstoragelocations", "backups"], verbs: ["get"] },
+];
+
+export interface ClusterAgentOptions {
+  readonly node: string;
+  /** The kubelet's folder of pods. */
+  readonly podsRoot: string;
+  /** Further arguments. */
+  readonly args?: readonly string[];
+}
+
+const launcher = join(import.meta.dirname, "..", "..", "src", "launch.mjs");
+
+/** Gives the user "agent" the rights that the agent needs. */
+export async function allowAgent(cluster: KubernetesCluster): Promise<void> {
+  await cluster.allow("node-agent", agentRights);
+}
+
+/** The process looks at the cluster a moment later. */
+export function startClusterAgent(cluster: KubernetesCluster, options: ClusterAgentOptions): ClusterAgent {
+  const agent = new ClusterAgent(cluster, options);
+  agent.start();
+  return agent;
+}
+
+let agents = 0;
+
+export class ClusterAgent implements AsyncDisposable {
+  readonly #program: BackgroundProgram;
+
+  constructor(cluster: KubernetesCluster, options: ClusterAgentOptions) {
+    const place = ["--kubeconfig", cluster.kubeconfig("agent"), "--node", options.node];
+    const args = [...place, "--pods-root", options.podsRoot, "--log-level", "debug", ...(options.args ?? [])];
+    this.#program = new BackgroundProgram({
+      name: "the agent",
+      command: process.execPath,
+      args: [launcher, "agent", ...args],
+      env: { HOME: cluster.folder },
+      logFile: join(cluster.folder, `agent-${++agents}.log`),
+    });
+  }
+
+  /** After `stop` or `kill`. */
+  start(): void {
+    this.#program.start();
+  }
+
+  /** As a kubelet ends a pod, and as it should end: in order. */
+  async stop(): Promise<void> {
+    const exitCode = await this.#program.end("SIGTERM");
+    assert.ok(exitCode === 0 || exitCode === undefined, `exit code ${exitCode}\n${this.log().slice(-4000)}`);
+  }
+
+  async kill(): Promise<void> {
+    await this.#program.end("SIGKILL");
+  }
+
+  get isRunning(): boolean {
+    return this.#program.isRunning;
+  }
+
+  get pid(): number {
+    return this.#program.pid;
+  }
+
+  /** Of all its runs. */
+  log(): string {
+    return this.#program.log();
+  }
+
+  /** Waits until a line of its log matches. */
+  async says(pattern: RegExp): Promise<void> {
+    await until(
+      async () => {
+        assert.ok(this.isRunning, this.log());
+        return pattern.test(this.log()) || undefined;
+      },
+      () => `${pattern} in ${this.log()}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.stop();
+    } finally {
+      await this.#program[Symbol.asyncDispose]();
+    }
+  }
+}
