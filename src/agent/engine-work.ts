@@ -15,7 +15,8 @@ import { restore } from "../restore/restore.ts";
 import { selectParent } from "../snapshot/selector.ts";
 import { isComplete, type SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
-import { writeDoneMarker } from "../volume/done-marker.ts";
+import { statMarkerFolders, writeDoneMarker } from "../volume/done-marker.ts";
+import type { EntryStat } from "../volume/entry.ts";
 import { openVolume } from "../volume/open-folder.ts";
 import { AgentError } from "./agent-error.ts";
 import type {
@@ -23,6 +24,7 @@ import type {
   BackupRequest,
   BackupWorkRun,
   Examples,
+  MarkerFolder,
   RepositoryAccess,
   RestoreOutcome,
   RestoreRequest,
@@ -92,6 +94,7 @@ export class EngineWork implements VolumeWork {
     });
     using volume = await openVolume(request.targetPath, { signal });
     await writeDoneMarker(volume, request.doneMarker, { signal });
+    const { root, markerFolder } = await statMarkerFolders(volume);
     const problems = result.differences.named.map(
       ({ path, attribute, wanted, found }) => `${path}: ${attribute} is ${found}, not ${wanted}`,
     );
@@ -99,6 +102,7 @@ export class EngineWork implements VolumeWork {
       totalBytes: result.bytes,
       fileCount: result.files,
       problems: examples(result.differences.count, problems),
+      markerFolders: [markerFolderOf("the volume's root", root), markerFolderOf(".velero", markerFolder)],
     };
   }
 
@@ -181,6 +185,10 @@ function outcomeOf(result: BackupResult, parent: SnapshotManifest | undefined): 
     changed: examples(changed.count, changed.named),
     vanished: examples(vanished.count, vanished.named),
   };
+}
+
+function markerFolderOf(name: string, { mode, uid, gid }: EntryStat): MarkerFolder {
+  return { name, mode, userId: uid, groupId: gid };
 }
 
 function examples(count: number, named: readonly string[]): Examples {

@@ -3,12 +3,21 @@
 import type { Log } from "../base/log.ts";
 import type { JsonObject } from "../kubernetes/json.ts";
 import { type KubernetesObject, keyOf } from "../kubernetes/kubernetes-object.ts";
+import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
 import { decideRestore } from "./decide-restore.ts";
+import { decideMarkerReach, describeMarkerFolder, type MarkerReach } from "./marker-reach.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 import { parallelFilesDownload, writeSparseFiles } from "./uploader-settings.ts";
-import { type PodVolumeRestore, parsePod, parsePodVolumeRestore, pods, podVolumeRestores } from "./velero-resources.ts";
+import {
+  type PodVolumeRestore,
+  parsePod,
+  parsePodVolumeRestore,
+  parseRestoreWaitUser,
+  pods,
+  podVolumeRestores,
+} from "./velero-resources.ts";
 import type { WorkRun } from "./volume-work.ts";
 
 export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVolumeRestore> {
@@ -49,7 +58,9 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
 }
 
 async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, run: WorkRun): Promise<JsonObject> {
-  const { settings } = context;
+  const { settings, store } = context;
+  const pod = await store.get(pods, seen.pod, { signal: run.signal });
+  const waiting = pod === undefined ? undefined : parseRestoreWaitUser(pod);
   const targetPath = await volumePathOf(context, seen, log, run.signal);
   const repository = await repositoryAccess(context, seen, seen.sourceNamespace, run.signal);
   const outcome = await step("Failed to run kopia restore", () =>
@@ -67,8 +78,30 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
   );
   const { totalBytes, fileCount } = outcome;
   log.info("Kopia restore finished", { totalBytes, fileCount });
-  const message = describeExamples(outcome.problems, "problems");
-  return { progress: { totalBytes, bytesDone: totalBytes }, ...(message === undefined ? {} : { message }) };
+  const reach = waiting === undefined ? undefined : decideMarkerReach(waiting, outcome.markerFolders);
+  if (reach?.is === "unreachable") throw markerUnreachable(reach);
+  const doubt = reach?.is === "uncertain" ? describeDoubt(reach) : undefined;
+  if (doubt !== undefined) log.warn("Could not tell whether restore-wait sees the done marker", { because: doubt });
+  const message = [describeExamples(outcome.problems, "problems"), doubt]
+    .filter((part) => part !== undefined)
+    .join("; ");
+  return { progress: { totalBytes, bytesDone: totalBytes }, ...(message === "" ? {} : { message }) };
+}
+
+/** The pod would wait for good. All that is restored stays, the marker too: mend the folder, and the pod goes on. */
+function markerUnreachable({ folder, user }: Exclude<MarkerReach, { is: "reachable" }>): AgentError {
+  return new AgentError(
+    "RESTORE_MARKER_UNREACHABLE",
+    `the data is restored, but init container restore-wait cannot see that: it runs as ${user}, who cannot search ${describeMarkerFolder(folder)}`,
+    {
+      detail: { mode: folder.mode, userId: folder.userId, groupId: folder.groupId },
+      hint: `set secCtxRunAsUser: "${folder.userId}" and secCtxRunAsGroup: "${folder.groupId}" in the ConfigMap that is labelled velero.io/pod-volume-restore: RestoreItemAction, and restore again; or let that user search the folder, and this pod goes on`,
+    },
+  );
+}
+
+function describeDoubt({ folder, user }: Exclude<MarkerReach, { is: "reachable" }>): string {
+  return `it cannot be told whether restore-wait, as ${user}, can search ${describeMarkerFolder(folder)}; if the pod stays in Init, set secCtxRunAsUser`;
 }
 
 /** Which restores to look at again when a pod changed, by the pods' keys. */

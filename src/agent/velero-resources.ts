@@ -170,7 +170,6 @@ export function parsePod(object: KubernetesObject): Pod {
     if (claimName !== undefined) volumes.set(name, { kind: "claim", claimName });
     else volumes.set(name, { kind: fieldAt(volume, "csi") === undefined ? "other" : "csi" });
   }
-  const isRestoreWait = (container: unknown) => textAt(container, "name") === "restore-wait";
   const isRunning = itemsAt(content, "status", "initContainerStatuses")
     .filter(isRestoreWait)
     .some(
@@ -186,6 +185,51 @@ export function parsePod(object: KubernetesObject): Pod {
     restoreWait: !isThere ? "absent" : isRunning ? "running" : "not running",
     mirrorUid: metadata.annotations.get("kubernetes.io/config.mirror"),
   };
+}
+
+/** Whom init container restore-wait runs as, as far as its pod says. */
+export interface RestoreWaitUser {
+  readonly image: string;
+  /** Of the container, else of the pod; undefined where the image says. */
+  readonly userId: number | undefined;
+  readonly groupId: number | undefined;
+  /** That it has besides: fsGroup and supplementalGroups. */
+  readonly otherGroupIds: readonly number[];
+  readonly isPrivileged: boolean;
+  /** Capabilities without "CAP_", in capitals; "ALL" is one. */
+  readonly added: readonly string[];
+  readonly dropped: readonly string[];
+}
+
+/** Undefined where the pod has no such container. A container's own security context goes before the pod's. */
+export function parseRestoreWaitUser({ content }: KubernetesObject): RestoreWaitUser | undefined {
+  const container = itemsAt(content, "spec", "initContainers").find(isRestoreWait);
+  if (container === undefined) return undefined;
+  const ofPod = (field: string) => fieldAt(content, "spec", "securityContext", field);
+  const own = (...path: string[]) => fieldAt(container, "securityContext", ...path);
+  const capabilities = (list: string) =>
+    itemsAt(container, "securityContext", "capabilities", list)
+      .filter((name) => typeof name === "string")
+      .map((name) => name.toUpperCase().replace(/^CAP_/, ""));
+  return {
+    image: textAt(container, "image") ?? "",
+    userId: idOf(own("runAsUser")) ?? idOf(ofPod("runAsUser")),
+    groupId: idOf(own("runAsGroup")) ?? idOf(ofPod("runAsGroup")),
+    otherGroupIds: [ofPod("fsGroup"), ...itemsAt(content, "spec", "securityContext", "supplementalGroups")]
+      .map(idOf)
+      .filter((id) => id !== undefined),
+    isPrivileged: own("privileged") === true,
+    added: capabilities("add"),
+    dropped: capabilities("drop"),
+  };
+}
+
+function isRestoreWait(container: unknown): boolean {
+  return textAt(container, "name") === "restore-wait";
+}
+
+function idOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined;
 }
 
 export interface PersistentVolumeClaim {

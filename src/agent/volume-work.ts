@@ -117,6 +117,18 @@ export interface RestoreOutcome {
   readonly fileCount: number;
   /** What the file system did not take, such as owners. */
   readonly problems: Examples;
+  /** Those that lead to the done marker, from the volume's root down, as they are now that all is written. */
+  readonly markerFolders: readonly MarkerFolder[];
+}
+
+/** What decides who may look for an entry in a folder. */
+export interface MarkerFolder {
+  /** As a message names it: "the volume's root", ".velero". */
+  readonly name: string;
+  /** The twelve permission bits. */
+  readonly mode: number;
+  readonly userId: number;
+  readonly groupId: number;
 }
 
 export interface WorkProgress {
@@ -151,7 +163,8 @@ export interface StoreRequest {
 
 /**
  * Guarantees: `backUp` resolves when the snapshot is durable and can be found, and leaves none that can be when it
- * rejects. `restore` resolves when everything, and after it the done marker, is durable. Several may run at once.
+ * rejects. `restore` resolves when everything, and after it the done marker, is durable; whether the waiting pod can see
+ * the marker is for its caller to judge. Several may run at once.
  *
  * Errors: any coded error. An abort travels as itself, and nothing is left running when it does.
  */

@@ -12,6 +12,7 @@
 import { toUtf8 } from "../base/bytes.ts";
 import { type AttributeDifference, applyMode } from "./attributes.ts";
 import { Descriptor, fsync, openFlags } from "./descriptor.ts";
+import type { EntryStat } from "./entry.ts";
 import { makeFolder } from "./make-folder.ts";
 import type { OpenFolder } from "./open-folder.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -47,4 +48,12 @@ export async function writeDoneMarker(
   await folder.sync();
   await volume.sync();
   return differences;
+}
+
+/** The folders that lead to a marker which was written, as they are now. Errors: those of `openFolder`. */
+export async function statMarkerFolders(
+  volume: OpenFolder,
+): Promise<{ readonly root: EntryStat; readonly markerFolder: EntryStat }> {
+  using folder = await volume.openFolder(markerFolderName);
+  return { root: await volume.stat(), markerFolder: await folder.stat() };
 }

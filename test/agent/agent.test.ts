@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runAgent } from "../../src/agent/agent.ts";
@@ -331,6 +331,34 @@ describe("an agent over a folder of resource files", () => {
       messageOf(status),
       /^data path restore failed: Failed to run kopia restore: unable to load snapshot missing: snapshot not found \[SNAPSHOT_NOT_FOUND\]/,
     );
+  });
+
+  it("fails a restore whose done marker the waiting pod cannot see, and leaves what it restored", async () => {
+    await using node = await NodeUnderTest.create();
+    const addWaiting = async (name: string, restoreWait: JsonObject): Promise<void> => {
+      const pod = await node.addPod(name, { data: {} });
+      await chmod(node.volume(name, "data"), 0o700);
+      const spec = { ...(pod.spec as JsonObject), initContainers: [{ name: "restore-wait", ...restoreWait }] };
+      await node.put(`pod-${name}.yaml`, { ...pod, spec });
+    };
+    await node.addPod("db-0", { data: { "a.txt": "hello" } });
+    await addWaiting("db-1", { securityContext: { runAsUser: (process.getuid?.() ?? 0) + 1 } });
+    await addWaiting("db-2", { image: "tools/wait:1" });
+    await node.put("backup.yaml", backupOf("backup", "db-0", "data"));
+    node.start();
+    const { snapshotID } = await node.untilBackup("backup");
+    await node.put("known.yaml", restoreOf("known", "db-1", "data", String(snapshotID)));
+    const known = await node.untilRestore("known");
+    assert.equal(known.phase, "Failed");
+    assert.match(
+      messageOf(known),
+      /runs as user \d+, who cannot search the volume's root, mode 0700 of .+ \[RESTORE_MARKER_UNREACHABLE\] \(hint: set secCtxRunAsUser: "\d+"/,
+    );
+    assert.deepEqual(await readdir(node.volume("db-1", "data")), [".velero", "a.txt"]);
+    await node.put("unknown.yaml", restoreOf("unknown", "db-2", "data", String(snapshotID)));
+    const unknown = await node.untilRestore("unknown");
+    assert.equal(unknown.phase, "Completed", messageOf(unknown));
+    assert.match(messageOf(unknown), /cannot be told whether restore-wait, as the user of image tools\/wait:1/);
   });
 
   it("cancels a restore before and while it runs", async () => {

@@ -1,7 +1,7 @@
 /** The agent and the engine, with a repository in a bucket of a real S3 server and its credentials in a Secret. */
 
 import assert from "node:assert/strict";
-import { readFile, rm } from "node:fs/promises";
+import { chmod, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { EngineWork } from "../../src/agent/engine-work.ts";
@@ -35,6 +35,7 @@ test("a volume goes into a bucket and comes back, and a rotated Secret is used b
     },
   });
   await node.addPod("db-0", { data: { "a.txt": "hello" } });
+  await chmod(node.volume("db-0", "data"), 0o700);
   await node.put("denied.yaml", backupOf("denied", "db-0", "data"));
   node.start({ work: new EngineWork(systemClock, silentLog) });
   const denied = await node.untilBackup("denied");
@@ -52,5 +53,9 @@ test("a volume goes into a bucket and comes back, and a rotated Secret is used b
   const restored = await node.untilRestore("back");
   assert.equal(restored.phase, "Completed", messageOf(restored));
   assert.equal(await readFile(file, "utf8"), "hello");
+  assert.match(
+    messageOf(restored),
+    /cannot be told whether restore-wait, .+, can search the volume's root, mode 0700 of 0:0/,
+  );
   assert.ok(!node.logLines.join("").includes(secretAccessKey));
 });

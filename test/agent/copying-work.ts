@@ -73,7 +73,13 @@ export class CopyingWork implements VolumeWork {
       await cp(snapshot, request.targetPath, { recursive: true, force: true });
       await mkdir(join(request.targetPath, ".velero"));
       await writeFile(join(request.targetPath, ".velero", request.doneMarker), "");
-      return { totalBytes: await sizeOf(snapshot), fileCount: names.length, problems: { count: 0, first: [] } };
+      const { mode, uid: userId, gid: groupId } = await stat(request.targetPath);
+      return {
+        totalBytes: await sizeOf(snapshot),
+        fileCount: names.length,
+        problems: { count: 0, first: [] },
+        markerFolders: [{ name: "the volume's root", mode: mode & 0o7777, userId, groupId }],
+      };
     });
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { writeDoneMarker } from "../../src/volume/done-marker.ts";
+import { statMarkerFolders, writeDoneMarker } from "../../src/volume/done-marker.ts";
 import { type OpenFolder, openVolume } from "../../src/volume/open-folder.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -31,6 +31,14 @@ describe("the done marker", () => {
     const { root, volume } = await emptyVolume(t);
     assert.deepEqual(await writeDoneMarker(volume, uid, { signal }), []);
     assertMarked(root);
+  });
+
+  it("leaves the volume's root as it is, and tells what both folders are", async (t) => {
+    const { root, volume } = await emptyVolume(t);
+    fs.chmodSync(root, 0o2710);
+    await writeDoneMarker(volume, uid, { signal });
+    const { root: ofRoot, markerFolder } = await statMarkerFolders(volume);
+    assert.deepEqual([ofRoot.mode, ofRoot.uid, markerFolder.mode & 0o777], [0o2710, process.getuid?.(), 0o755]);
   });
 
   it("replaces what was restored under its name, and what was there before", async (t) => {
