@@ -6,7 +6,7 @@ import { keyOf } from "../kubernetes/kubernetes-object.ts";
 import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { backupSource, parentSnapshotId, stockVolumePath } from "./backup-source.ts";
-import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
+import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
 import { canceledPhase, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 import { parallelFilesUpload } from "./uploader-settings.ts";
@@ -61,7 +61,7 @@ async function ownerOf(context: AgentContext, seen: PodVolumeBackup, signal: Abo
 async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, run: WorkRun): Promise<JsonObject> {
   const { settings } = context;
   const { signal } = run;
-  const volumePath = await volumePathOf(context, seen, log, signal);
+  const { path: volumePath, doubt } = await findVolumeOf(context, seen, log, signal);
   const repository = await repositoryAccess(context, seen, seen.pod.namespace, signal);
   const style = settings.sourceStyle ?? sourceStyleOf(await context.generation.now(signal));
   const stockPath = stockVolumePath(settings.podsRoot, volumePath);
@@ -89,6 +89,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   if (parentSnapshotId !== undefined) log.info("Based on parent snapshot for this backup", { parentSnapshotId });
   log.info("Kopia backup finished", { snapshotID: outcome.snapshotId, totalBytes, incrementalBytes });
   const message = [
+    doubt,
     describeExamples(outcome.unreadable, "files could not be read and are left out"),
     describeExamples(outcome.changed, "files changed while they were read"),
     describeExamples(outcome.vanished, "files vanished before they were read"),

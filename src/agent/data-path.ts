@@ -9,8 +9,14 @@ import { readLocationSecrets } from "./location-secrets.ts";
 import { assertPodsRoot } from "./pods-root.ts";
 import { repositoryLocation } from "./repository-location.ts";
 import { readRepositoryPassword } from "./repository-password.ts";
-import { backupStorageLocations, type PodVolumeResource, parseBackupStorageLocation } from "./velero-resources.ts";
-import { findVolumePath, locateVolume } from "./volume-path.ts";
+import {
+  backupStorageLocations,
+  type PodVolumeResource,
+  parseBackupStorageLocation,
+  parsePod,
+  pods,
+} from "./velero-resources.ts";
+import { type FoundVolume, findVolumePath, locateVolume } from "./volume-path.ts";
 import type { Examples, RepositoryAccess } from "./volume-work.ts";
 
 /** A step that failed, in the stock agent's words, which people search for. The code is that of its cause. */
@@ -26,18 +32,33 @@ export async function step<Result>(words: string, work: () => Promise<Result> | 
   }
 }
 
-export async function volumePathOf(
+export async function findVolumeOf(
   { store, settings }: AgentContext,
   seen: PodVolumeResource,
   log: Log,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<FoundVolume> {
   return await step("error exposing host path for pod volume", async () => {
     await assertPodsRoot(settings.podsRoot);
     const place = await locateVolume(store, seen, signal);
-    const { path, pattern } = await findVolumePath(settings.podsRoot, place, seen);
+    const found = await findVolumePath(settings.podsRoot, place, seen, {
+      runningPodUids: async () => {
+        const scope = { fields: { "spec.nodeName": settings.node } };
+        const here = await store.list(pods, scope, { signal }).catch((error: unknown) => {
+          if (isAbort(error)) throw error;
+          log.warn("Could not list this node's pods to see whether the pods root is theirs", {
+            because: String(error),
+          });
+          return [];
+        });
+        const running = here.map(parsePod).filter(({ phase }) => phase === "Running");
+        return running.map(({ uid, mirrorUid }) => mirrorUid ?? uid);
+      },
+    });
+    const { path, pattern, doubt } = found;
     log.info("Found path matching glob", { path, pattern });
-    return path;
+    if (doubt !== undefined) log.warn("Found a folder that may not be the volume", { because: doubt });
+    return found;
   });
 }
 

@@ -5,7 +5,7 @@ import type { JsonObject } from "../kubernetes/json.ts";
 import { type KubernetesObject, keyOf } from "../kubernetes/kubernetes-object.ts";
 import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
-import { describeExamples, repositoryAccess, step, volumePathOf } from "./data-path.ts";
+import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
 import { decideRestore } from "./decide-restore.ts";
 import { decideMarkerReach, describeMarkerFolder, type MarkerReach } from "./marker-reach.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
@@ -61,14 +61,14 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
   const { settings, store } = context;
   const pod = await store.get(pods, seen.pod, { signal: run.signal });
   const waiting = pod === undefined ? undefined : parseRestoreWaitUser(pod);
-  const targetPath = await volumePathOf(context, seen, log, run.signal);
+  const found = await findVolumeOf(context, seen, log, run.signal);
   const repository = await repositoryAccess(context, seen, seen.sourceNamespace, run.signal);
   const outcome = await step("Failed to run kopia restore", () =>
     context.work.restore(
       {
         repository,
         snapshotId: seen.snapshotId,
-        targetPath,
+        targetPath: found.path,
         isSparse: writeSparseFiles(seen.uploaderSettings),
         parallelFiles: parallelFilesDownload(seen.uploaderSettings, settings.processors),
         doneMarker: seen.restoreUid,
@@ -82,7 +82,7 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
   if (reach?.is === "unreachable") throw markerUnreachable(reach);
   const doubt = reach?.is === "uncertain" ? describeDoubt(reach) : undefined;
   if (doubt !== undefined) log.warn("Could not tell whether restore-wait sees the done marker", { because: doubt });
-  const message = [describeExamples(outcome.problems, "problems"), doubt]
+  const message = [found.doubt, describeExamples(outcome.problems, "problems"), doubt]
     .filter((part) => part !== undefined)
     .join("; ");
   return { progress: { totalBytes, bytesDone: totalBytes }, ...(message === "" ? {} : { message }) };

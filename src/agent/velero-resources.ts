@@ -8,7 +8,7 @@
  */
 
 import { fromBase64, fromUtf8, toUtf8 } from "../base/bytes.ts";
-import { fieldAt, itemsAt, textAt, textsAt } from "../kubernetes/json.ts";
+import { fieldAt, isJsonObject, itemsAt, textAt, textsAt } from "../kubernetes/json.ts";
 import type { KubernetesObject, ObjectName, OwnerReference, ResourceType } from "../kubernetes/kubernetes-object.ts";
 
 const velero = "velero.io/v1";
@@ -146,7 +146,15 @@ function parsePodVolumeResource(object: KubernetesObject, required: readonly str
 export type PodVolumeSource =
   | { readonly kind: "claim"; readonly claimName: string }
   | { readonly kind: "csi" }
-  | { readonly kind: "other" };
+  /** Of a claim that is made for the pod and named after both. */
+  | { readonly kind: "ephemeral" }
+  | {
+      readonly kind: "other";
+      /** As the pod's spec names it: "emptyDir", "nfs"; empty where it names none. */
+      readonly type: string;
+      /** An emptyDir that is a mount of its own. */
+      readonly isMemory: boolean;
+    };
 
 export interface Pod {
   readonly object: KubernetesObject;
@@ -164,11 +172,8 @@ export function parsePod(object: KubernetesObject): Pod {
   const { content, metadata } = object;
   const volumes = new Map<string, PodVolumeSource>();
   for (const volume of itemsAt(content, "spec", "volumes")) {
-    const claimName = textAt(volume, "persistentVolumeClaim", "claimName");
     const name = textAt(volume, "name");
-    if (name === undefined) continue;
-    if (claimName !== undefined) volumes.set(name, { kind: "claim", claimName });
-    else volumes.set(name, { kind: fieldAt(volume, "csi") === undefined ? "other" : "csi" });
+    if (name !== undefined) volumes.set(name, podVolumeSource(volume));
   }
   const isRunning = itemsAt(content, "status", "initContainerStatuses")
     .filter(isRestoreWait)
@@ -185,6 +190,14 @@ export function parsePod(object: KubernetesObject): Pod {
     restoreWait: !isThere ? "absent" : isRunning ? "running" : "not running",
     mirrorUid: metadata.annotations.get("kubernetes.io/config.mirror"),
   };
+}
+
+function podVolumeSource(volume: unknown): PodVolumeSource {
+  const claimName = textAt(volume, "persistentVolumeClaim", "claimName");
+  if (claimName !== undefined) return { kind: "claim", claimName };
+  const [type = ""] = isJsonObject(volume) ? Object.keys(volume).filter((key) => key !== "name") : [];
+  if (type === "csi" || type === "ephemeral") return { kind: type };
+  return { kind: "other", type, isMemory: (textAt(volume, "emptyDir", "medium") ?? "") !== "" };
 }
 
 /** Whom init container restore-wait runs as, as far as its pod says. */
@@ -245,6 +258,7 @@ export interface PersistentVolume {
   readonly name: string;
   readonly isCsi: boolean;
   readonly isBlock: boolean;
+  readonly isHostPath: boolean;
   /** Names that may be those of the CSI drivers which now serve an in-tree volume. */
   readonly migratedTo: readonly string[];
 }
@@ -258,6 +272,7 @@ export function parsePersistentVolume(object: KubernetesObject): PersistentVolum
     name: object.metadata.name,
     isCsi: (fieldAt(object.content, "spec", "csi") ?? null) !== null,
     isBlock: textAt(object.content, "spec", "volumeMode") === "Block",
+    isHostPath: (fieldAt(object.content, "spec", "hostPath") ?? null) !== null,
     migratedTo: drivers.filter((driver): driver is string => driver !== undefined && driver !== ""),
   };
 }
