@@ -294,6 +294,8 @@ export interface SecretKey {
 
 export interface BackupStorageLocation {
   readonly name: string;
+  /** The one that is meant where none is named. */
+  readonly isDefault: boolean;
   readonly provider: string;
   /** Undefined where the object has no objectStorage at all. */
   readonly objectStorage: ObjectStorage | undefined;
@@ -308,6 +310,7 @@ export function parseBackupStorageLocation(object: KubernetesObject): BackupStor
   const isStorageGiven = (fieldAt(content, "spec", "objectStorage") ?? null) !== null;
   return {
     name: metadata.name,
+    isDefault: fieldAt(content, "spec", "default") === true,
     provider: textAt(content, "spec", "provider") ?? "",
     objectStorage: isStorageGiven
       ? {

@@ -15,12 +15,10 @@ import { VolumeError } from "../volume/volume-error.ts";
 import { CliError } from "./cli-error.ts";
 import { exitCodes } from "./exit-code.ts";
 import {
+  addRepositoryOptions,
   type CommonOptions,
   type Invocation,
-  jsonOption,
   outputOf,
-  passwordFileOption,
-  repoOption,
   repositoryOptions,
 } from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
@@ -34,12 +32,11 @@ interface BackupCommandOptions extends CommonOptions {
 }
 
 export function addBackupCommand(program: Command, invocation: Invocation): void {
-  program
+  const command = program
     .command("backup")
     .description("store a folder as a snapshot")
-    .argument("<path>", "the folder")
-    .addOption(repoOption)
-    .addOption(passwordFileOption)
+    .argument("<path>", "the folder");
+  addRepositoryOptions(command)
     .addOption(new Option("--source <user@host:path>", "whose snapshot it is (default: you, this host, the folder)"))
     .addOption(new Option("--tag <key:value>", "a tag; may be given several times").default([]).argParser(append))
     .addOption(
@@ -52,7 +49,6 @@ export function addBackupCommand(program: Command, invocation: Invocation): void
         .choices(["fail", "continue"])
         .default("fail"),
     )
-    .addOption(jsonOption)
     .action((path: string, options: BackupCommandOptions) => backup(invocation, path, options));
 }
 

@@ -1,7 +1,7 @@
 /** What every command gets: where it runs, what was asked for in common, and a repository opened by that. */
 
 import { resolve } from "node:path";
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { openStore, type StoreLocation } from "../repository/blob/open-store.ts";
 import type { ClientIdentity } from "../repository/content/session.ts";
@@ -12,6 +12,7 @@ import { readPassword } from "./password.ts";
 import { requireUtf8 } from "./path-argument.ts";
 import { parseS3Url } from "./s3-url.ts";
 import { Output, type Terminal } from "./terminal.ts";
+import type { VeleroOptions } from "./velero-repository.ts";
 
 /** Flags that commands share, each defined once. */
 export const repoOption = new Option("--repo <location>", "the repository: a folder, or s3://bucket/prefix").env(
@@ -23,10 +24,27 @@ export const passwordFileOption = new Option(
 );
 export const jsonOption = new Option("--json", "one JSON object for each result");
 
-export interface CommonOptions {
+/** Each of VeleroOptions. */
+const veleroOptions: readonly Option[] = [
+  new Option("--velero", "the repository of a namespace under a Velero server, instead of --repo"),
+  new Option("-n, --velero-namespace <name>", "Velero's namespace").env("VELERO_NAMESPACE").default("velero"),
+  new Option("--bsl <name>", "the BackupStorageLocation (else the default one)"),
+  new Option("--namespace <name>", "the namespace whose volumes are in the repository"),
+  new Option("--kubeconfig <file>", "of the cluster (else as kubectl)"),
+  new Option("--context <name>", "of the kubeconfig (else its current one)"),
+  new Option("--endpoint <url>", "the bucket's server as it is called here, instead of the location's"),
+];
+
+export interface CommonOptions extends VeleroOptions {
   readonly repo?: string;
   readonly passwordFile?: string;
   readonly json?: boolean;
+}
+
+/** For commands that work on a repository which is there. */
+export function addRepositoryOptions(command: Command): Command {
+  for (const option of [repoOption, ...veleroOptions, passwordFileOption, jsonOption]) command.addOption(option);
+  return command;
 }
 
 export interface Invocation {
@@ -76,13 +94,42 @@ export async function repositoryOptions(
   mode: "create" | "open" | "read-only",
   identity?: ClientIdentity,
 ): Promise<OpenOptions> {
-  const { terminal, signal } = invocation;
+  const { signal } = invocation;
   const output = outputOf(invocation, options);
-  const location = parseLocation(options.repo);
-  const password = await readPassword(terminal, { file: options.passwordFile, isNew: mode === "create" }, signal);
+  const { location, password } = await repositoryAccess(invocation, options, mode);
   const store = await openStore(location, { mode, clock: systemClock, log: output.log(), signal });
   const warn = (message: string): void => output.note(message);
   return { store, password, clock: systemClock, signal, warn, ...(identity && { identity }) };
+}
+
+async function repositoryAccess(
+  invocation: Invocation,
+  options: CommonOptions,
+  mode: "create" | "open" | "read-only",
+): Promise<{ readonly location: StoreLocation; readonly password: string }> {
+  const { terminal, signal } = invocation;
+  const ofFile = options.passwordFile;
+  if (options.velero !== true) {
+    const names = ["bsl", "namespace", "kubeconfig", "context", "endpoint"] as const;
+    const alone = names.find((name) => options[name] !== undefined);
+    if (alone !== undefined) {
+      throw new CliError("CLI_USAGE", `--${alone} is for repositories of a Velero server`, { hint: "add --velero" });
+    }
+    const location = parseLocation(options.repo);
+    return { location, password: await readPassword(terminal, { file: ofFile, isNew: mode === "create" }, signal) };
+  }
+  if (options.repo !== undefined && options.repo !== terminal.env.FSB_REPO) {
+    throw new CliError("CLI_USAGE", "--repo and --velero name two repositories", { hint: "leave one of them out" });
+  }
+  // Not before: what speaks to a cluster takes memory and time that a folder need not spend.
+  const { findVeleroRepository } = await import("./velero-repository.ts");
+  const readOwn = async () => await readPassword(terminal, { file: ofFile, isNew: false }, signal);
+  return await findVeleroRepository(options, {
+    env: terminal.env,
+    output: outputOf(invocation, options),
+    signal,
+    ...(ofFile === undefined ? {} : { readOwnPassword: readOwn }),
+  });
 }
 
 export async function openForReading(invocation: Invocation, options: CommonOptions): Promise<Repository> {

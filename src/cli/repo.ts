@@ -5,6 +5,7 @@ import { toHex } from "../base/bytes.ts";
 import { createRepository, type Repository } from "../repository/repository.ts";
 import { listSnapshots } from "../snapshot/snapshots.ts";
 import {
+  addRepositoryOptions,
   type CommonOptions,
   type Invocation,
   jsonOption,
@@ -24,13 +25,9 @@ export function addRepoCommands(program: Command, invocation: Invocation): void 
     .addOption(passwordFileOption)
     .addOption(jsonOption)
     .action((options: CommonOptions) => create(invocation, options));
-  repo
-    .command("status")
-    .description("what the repository is made of, and how much is in it")
-    .addOption(repoOption)
-    .addOption(passwordFileOption)
-    .addOption(jsonOption)
-    .action((options: CommonOptions) => status(invocation, options));
+  addRepositoryOptions(
+    repo.command("status").description("what the repository is made of, and how much is in it"),
+  ).action((options: CommonOptions) => status(invocation, options));
 }
 
 async function create(invocation: Invocation, options: CommonOptions): Promise<void> {

@@ -9,15 +9,7 @@ import { RestoreError } from "../restore/restore-error.ts";
 import { displayNameOf } from "../volume/entry-name.ts";
 import { attempt, VolumeError } from "../volume/volume-error.ts";
 import { exitCodes } from "./exit-code.ts";
-import {
-  type CommonOptions,
-  type Invocation,
-  jsonOption,
-  openForReading,
-  outputOf,
-  passwordFileOption,
-  repoOption,
-} from "./invocation.ts";
+import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { findEntry } from "./snapshot-selection.ts";
 import { formatBytes, type Output } from "./terminal.ts";
@@ -27,15 +19,13 @@ interface RestoreCommandOptions extends CommonOptions {
 }
 
 export function addRestoreCommand(program: Command, invocation: Invocation): void {
-  program
+  const command = program
     .command("restore")
     .description("write a snapshot, or what lies at a path in it, into a folder")
     .argument("<snapshot[:path]>", "an id, a beginning of one, latest or latest~N")
-    .argument("<target>", "the folder; made if it is not there, and what it holds besides is kept")
-    .addOption(repoOption)
-    .addOption(passwordFileOption)
+    .argument("<target>", "the folder; made if it is not there, and what it holds besides is kept");
+  addRepositoryOptions(command)
     .addOption(new Option("--no-sparse", "write long runs of zeros out, instead of leaving holes"))
-    .addOption(jsonOption)
     .action((selector: string, target: string, options: RestoreCommandOptions) =>
       restoreSnapshot(invocation, selector, target, options),
     );

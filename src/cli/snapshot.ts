@@ -12,15 +12,7 @@ import { listSnapshots, readFolder } from "../snapshot/snapshots.ts";
 import { SnapshotVerifier } from "../snapshot/verify.ts";
 import { formatSource } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
-import {
-  type CommonOptions,
-  type Invocation,
-  jsonOption,
-  openForReading,
-  outputOf,
-  passwordFileOption,
-  repoOption,
-} from "./invocation.ts";
+import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import { findEntry } from "./snapshot-selection.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
@@ -45,17 +37,13 @@ export function addSnapshotCommands(program: Command, invocation: Invocation): v
   const add = (name: string, description: string, argument: string | undefined, action: Action): void => {
     const command = snapshot.command(name).description(description);
     if (argument !== undefined) command.argument(argument, "an id, a beginning of one, latest or latest~N", "latest");
-    command
-      .addOption(repoOption)
-      .addOption(passwordFileOption)
-      .addOption(jsonOption)
-      .action(async (...args: unknown[]) => {
-        const [selector, options] = argument === undefined ? ["latest", args[0]] : [args[0], args[1]];
-        const common = options as CommonOptions;
-        await using repository = await openForReading(invocation, common);
-        const output = outputOf(invocation, common);
-        await action({ repository, output, signal: invocation.signal, selector: selector as string });
-      });
+    addRepositoryOptions(command).action(async (...args: unknown[]) => {
+      const [selector, options] = argument === undefined ? ["latest", args[0]] : [args[0], args[1]];
+      const common = options as CommonOptions;
+      await using repository = await openForReading(invocation, common);
+      const output = outputOf(invocation, common);
+      await action({ repository, output, signal: invocation.signal, selector: selector as string });
+    });
   };
   add("list", "all snapshots, oldest first", undefined, list);
   add("show", "one snapshot in full", "[snapshot]", show);

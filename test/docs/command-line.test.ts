@@ -13,6 +13,7 @@ const page = new Page("docs/operations/command-line.md");
 const documented = page.headings(3);
 const daemons = ["fsb agent", "fsb node-agent server"];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
+const veleroFlags = flagsIn(page.section("Of a Velero server"));
 
 describe("docs/operations/command-line.md", () => {
   it("has a heading for each command, and for no other", async () => {
@@ -21,11 +22,13 @@ describe("docs/operations/command-line.md", () => {
 
   it("has every flag of every command, and no other", async () => {
     assert.equal(commonFlags.length, 3);
+    assert.equal(veleroFlags.length, 7);
     for (const command of documented) {
       const inHelp = [...(await helpOf(command)).matchAll(/^ {2}(-.+?)(?: {2}|$)/gm)].map(
         (match) => match[1] as string,
       );
-      const expected = [...flagsIn(page.section(command)), ...(daemons.includes(command) ? [] : commonFlags)];
+      const ofRepository = command === "fsb repo create" ? commonFlags : [...commonFlags, ...veleroFlags];
+      const expected = [...flagsIn(page.section(command)), ...(daemons.includes(command) ? [] : ofRepository)];
       assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
     }
   });
