@@ -9,6 +9,7 @@
 
 import { Readable } from "node:stream";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { BlobError } from "./blob-store.ts";
 import type { S3Credentials, SdkRequest } from "./s3-credentials.ts";
 import type { S3Endpoint } from "./s3-location.ts";
@@ -62,14 +63,13 @@ export function newS3Client(settings: S3ClientSettings): S3Client {
  * SDK's, and BLOB_STORE_DENIED where a profile was asked for and the chain went on to the machine's own.
  */
 export async function askSdkForCredentials(request: SdkRequest, region: string): Promise<S3Credentials> {
-  using client = disposable(new S3Client({ region, defaultsMode: "standard", maxAttempts: 1, retryMode: "standard" }));
   const requestHandler = { connectionTimeout: connectMs, requestTimeout: 30_000, throwOnRequestTimeout: true };
-  const provider = client.value.config.credentialDefaultProvider({
+  const findCredentials = defaultProvider({
     ...request,
     clientConfig: { region, requestHandler },
     parentClientConfig: { region },
   });
-  const found = await provider();
+  const found = await findCredentials();
   if (request.profile !== undefined && isOfMachine(found)) {
     throw new BlobError("BLOB_STORE_DENIED", `there are no credentials in profile ${request.profile}`, {
       hint: "correct the profile; the machine's own credentials do not stand in for one that is named",
@@ -83,10 +83,6 @@ function isOfMachine(found: S3Credentials): boolean {
   const { $source = {} } = found as { readonly $source?: Readonly<Record<string, string>> };
   const isOfService = "CREDENTIALS_IMDS" in $source || "CREDENTIALS_HTTP" in $source;
   return isOfService && !Object.keys($source).some((link) => link.startsWith("CREDENTIALS_PROFILE"));
-}
-
-function disposable(client: S3Client): Disposable & { readonly value: S3Client } {
-  return { value: client, [Symbol.dispose]: () => client.destroy() };
 }
 
 /** A command of the SDK, whichever. */
