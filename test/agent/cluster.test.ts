@@ -35,7 +35,7 @@ describe("the agent in a cluster", () => {
     await fsb(["repo", "create", "--repo", join(folder, "store", "kopia", "shop")]);
     const source = await putPod(cluster, podsRoot, "db-0");
     writeFileSync(join(source.volume, "table"), "rows", { mode: 0o640 });
-    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
+    await using agent = await startClusterAgent(cluster, { node: "node-a", podsRoot });
 
     const ownerReferences = [await putBackup(cluster, "nightly")];
     const backup = named("velero.io/v1", "PodVolumeBackup", "velero", "nightly-1", { ownerReferences });
@@ -92,7 +92,7 @@ describe("the agent in a cluster", () => {
     const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/node-agent";
     await cluster.remove(binding);
     await cluster.stopApiServer();
-    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
+    await using agent = await startClusterAgent(cluster, { node: "node-a", podsRoot });
     await agent.says(/Backups and restores of this node fail until its pods' folder is there.*AGENT_PODS_ROOT_INVALID/);
     await agent.says(/Failed to reach the API server, trying again.*RESOURCE_STORE_UNAVAILABLE/);
     await cluster.startApiServer();
@@ -134,7 +134,7 @@ describe("the agent in a cluster", () => {
     await untilForgotten(cluster, "cancel");
     await fsb(["repo", "create", "--repo", repository]);
     const { reference } = await putPod(cluster, podsRoot, "db-3");
-    await using agent = startClusterAgent(cluster, { node: "node-a", podsRoot });
+    await using agent = await startClusterAgent(cluster, { node: "node-a", podsRoot });
     await agent.says(/Learnt the generation of Velero" generation=1\.16/);
     await put(cluster, `${velero}/podvolumebackups`, {
       ...named("velero.io/v1", "PodVolumeBackup", "velero", "old-1", {

@@ -7,12 +7,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout as sleepFor } from "node:timers/promises";
 import { fieldAt, textAt } from "../../src/kubernetes/json.ts";
 import { linkTo, writeTree } from "../support/tree.ts";
 import { assertSameTree, type Manifest, readManifest } from "../support/tree-manifest.ts";
+import { until } from "../support/until.ts";
 import { assertCompleted, type RunningPod, requireVelero, type VeleroCluster } from "../support/velero-cluster.ts";
 import type { VeleroVersion } from "../support/velero-server.ts";
 
@@ -70,6 +72,100 @@ export function describeVelero(version: VeleroVersion): void {
       const again = await velero.runningPod("named-again", "web");
       assertSameVolume(pod.volumes.pages, again.volumes.pages);
       assert.deepEqual([...readManifest(again.volumes.cache ?? "").keys()], ["."]);
+    });
+
+    it("goes on after a backup was deleted, and full maintenance takes away nothing that is live", async (t) => {
+      const velero = await requireVelero(t, version);
+      if (velero === undefined) return;
+      const pod = await velero.runPod({ namespace: "gone", name: "db-0", volumes: { data: "claim" } });
+      const folder = pod.volumes.data;
+      assert.ok(folder !== undefined);
+      writeVolume(folder, "gone");
+      const what = { includedNamespaces: ["gone"], defaultVolumesToFsBackup: true };
+      await assertCompleted(velero, "backup", await velero.backUp("gone-1", what));
+      const original = readManifest(folder);
+      writeFileSync(join(folder, "only-in-2"), bytesOf("only in 2", 2 * mebibyte));
+      await assertCompleted(velero, "backup", await velero.backUp("gone-2", what));
+      rmSync(join(folder, "only-in-2"));
+      writeFileSync(join(folder, "since-3"), bytesOf("since 3", mebibyte));
+
+      const deletedIds = await snapshotIds(velero, "gone-2");
+      await velero.deleteBackup("gone-2");
+      const kopia = await velero.kopia(t, "gone");
+      if (kopia === undefined) return;
+      const kept = (await kopia.snapshotList()).map(({ id }) => id);
+      assert.deepEqual(kept, await snapshotIds(velero, "gone-1"));
+      assert.equal(deletedIds.length, 1);
+
+      // The parent that the agent would take is the one that is no more.
+      await assertCompleted(velero, "backup", await velero.backUp("gone-3", what));
+      await kopia.maintenanceRun("full");
+      await kopia.verify();
+      // Without mercy for what is young it lets go what the deleted backup alone had, so it has told it from the rest.
+      const before = await kopia.contentStats();
+      await kopia.maintenanceRun("none");
+      const freed = before.totalBytes - (await kopia.contentStats()).totalBytes;
+      assert.ok(freed > 2 * mebibyte && freed < 2.25 * mebibyte, `maintenance freed ${freed} bytes`);
+
+      for (const [backupName, expected] of [
+        ["gone-1", original],
+        ["gone-3", readManifest(folder)],
+      ] as const) {
+        const namespace = `${backupName}-again`;
+        const mapping = { gone: namespace };
+        const restored = await velero.restore(namespace, { backupName, namespaceMapping: mapping });
+        await assertCompleted(velero, "restore", restored);
+        const again = await velero.runningPod(namespace, "db-0");
+        assertSameTree(withoutRootTime(expected), withoutRootTime(readManifest(again.volumes.data ?? "")));
+      }
+      await assertCompleted(velero, "backup", await velero.backUp("gone-4", what));
+      await kopia.verify();
+    });
+
+    it("does what a schedule asks for six pods of two namespaces, three volumes at a time", async (t) => {
+      const velero = await requireVelero(t, version);
+      if (velero === undefined) return;
+      await velero.agent.stop();
+      await velero.agent.start("--concurrency", "3");
+      t.after(async () => {
+        await velero.agent.stop();
+        await velero.agent.start();
+      });
+      const namespaces = ["east", "west"];
+      const places = namespaces.flatMap((namespace) => ["db-0", "db-1", "db-2"].map((name) => ({ namespace, name })));
+      const pods = new Map<string, RunningPod>();
+      for (const place of places) {
+        const key = `${place.namespace}/${place.name}`;
+        const pod = await velero.runPod({ ...place, volumes: { data: "claim", scratch: "emptyDir" } });
+        for (const [volume, folder] of Object.entries(pod.volumes)) writeVolume(folder, `${key}/${volume}`);
+        pods.set(key, pod);
+      }
+
+      const template = { includedNamespaces: namespaces, defaultVolumesToFsBackup: true, storageLocation: "default" };
+      // Once a year, and the last time was long ago: due now, and not again.
+      const spec = { schedule: "0 0 1 1 *", template };
+      await velero.create("Schedule", "schedules", "yearly", spec, { lastBackup: "2020-01-01T00:00:00Z" });
+      const backup = await until(
+        async () => (await velero.backupsOf("yearly"))[0],
+        () => "the schedule makes no Backup",
+      );
+      const backupName = textAt(backup, "metadata", "name") ?? "";
+      const backedUp = await busiestMoment(velero, "backup", backupName);
+      await assertCompleted(velero, "backup", backedUp.ended);
+      assert.equal(backedUp.atOnce, 3);
+      const twelve = places.flatMap(() => ["data", "scratch"]).sort();
+      assert.deepEqual(await volumesBackedUp(velero, backupName), twelve);
+
+      const namespaceMapping = { east: "east-again", west: "west-again" };
+      await velero.create("Restore", "restores", "yearly-again", { backupName, namespaceMapping });
+      const restored = await busiestMoment(velero, "restore", "yearly-again");
+      await assertCompleted(velero, "restore", restored.ended);
+      assert.equal(restored.atOnce, 3);
+      for (const { namespace, name } of places) {
+        const pod = pods.get(`${namespace}/${name}`);
+        assert.ok(pod !== undefined);
+        assertSameVolumes(pod, await velero.runningPod(`${namespace}-again`, name));
+      }
     });
   });
 }
@@ -145,4 +241,32 @@ async function incrementalBytes(velero: VeleroCluster, backup: string): Promise<
   return Object.fromEntries(
     volumes.map((volume) => [textAt(volume, "spec", "volume"), fieldAt(volume, "status", "incrementalBytes")]),
   );
+}
+
+async function snapshotIds(velero: VeleroCluster, backup: string): Promise<readonly (string | undefined)[]> {
+  return (await velero.volumesOf("backup", backup)).map((volume) => textAt(volume, "status", "snapshotID"));
+}
+
+/** Waits for the end, and tells how many volumes were in progress at most. */
+async function busiestMoment(
+  velero: VeleroCluster,
+  owner: "backup" | "restore",
+  name: string,
+): Promise<{ readonly ended: unknown; readonly atOnce: number }> {
+  let atOnce = 0;
+  const over = new AbortController();
+  const watching = (async () => {
+    while (!over.signal.aborted) {
+      const phases = (await velero.volumesOf(owner, name)).map((volume) => textAt(volume, "status", "phase"));
+      atOnce = Math.max(atOnce, phases.filter((phase) => phase === "InProgress").length);
+      await sleepFor(50);
+    }
+  })();
+  try {
+    const ended = await velero.ended(`${owner}s`, name);
+    return { ended, atOnce };
+  } finally {
+    over.abort();
+    await watching;
+  }
 }

@@ -38,10 +38,13 @@ export async function allowAgent(cluster: KubernetesCluster): Promise<void> {
   await cluster.allow("node-agent", agentRights);
 }
 
-/** The process looks at the cluster a moment later. */
-export function startClusterAgent(cluster: KubernetesCluster, options: ClusterAgentOptions): ClusterAgent {
+/** Starts the process, which looks at the cluster a moment later. */
+export async function startClusterAgent(
+  cluster: KubernetesCluster,
+  options: ClusterAgentOptions,
+): Promise<ClusterAgent> {
   const agent = new ClusterAgent(cluster, options);
-  agent.start();
+  await agent.start();
   return agent;
 }
 
@@ -62,9 +65,11 @@ export class ClusterAgent implements AsyncDisposable {
     });
   }
 
-  /** After `stop` or `kill`. */
-  start(): void {
-    this.#program.start();
+  /** With arguments beside those it always gets. Returns when it has begun, and ends in order from then on. */
+  async start(...args: readonly string[]): Promise<void> {
+    const { length } = this.log();
+    this.#program.start(...args);
+    await this.says(/Starting Velero node-agent server/, length);
   }
 
   /** As a kubelet ends a pod, and as it should end: in order. */
@@ -90,12 +95,12 @@ export class ClusterAgent implements AsyncDisposable {
     return this.#program.log();
   }
 
-  /** Waits until a line of its log matches. */
-  async says(pattern: RegExp): Promise<void> {
+  /** Waits until a line of its log matches, of those from an offset on. */
+  async says(pattern: RegExp, from = 0): Promise<void> {
     await until(
       async () => {
         assert.ok(this.isRunning, this.log());
-        return pattern.test(this.log()) || undefined;
+        return pattern.test(this.log().slice(from)) || undefined;
       },
       () => `${pattern} in ${this.log()}`,
     );

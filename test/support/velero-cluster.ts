@@ -20,9 +20,11 @@ import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/
 import type { S3Location } from "../../src/repository/blob/s3-location.ts";
 import { allowAgent, type ClusterAgent, startClusterAgent } from "./cluster-agent.ts";
 import { ClusterNode } from "./cluster-node.ts";
+import { type Kopia, requireKopia } from "./kopia.ts";
 import { KubernetesCluster, startCluster } from "./kubernetes-cluster.ts";
 import { lacking, requireRoot } from "./required.ts";
 import { type ObjectServer, requireSeaweedfs } from "./seaweedfs.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 import { until } from "./until.ts";
 import {
   buildObjectStorePlugin,
@@ -37,8 +39,8 @@ import {
 
 const nodeName = "node-a";
 const finalPhases = ["Completed", "PartiallyFailed", "Failed", "FailedValidation", "Canceled", "Processed"];
-/** Of a log, in the message of a test that failed. */
-const logTailLength = 6000;
+/** Of each log, shown where a test fails. */
+const logLinesMax = 100;
 
 const running = new Map<VeleroVersion, Promise<VeleroCluster | string>>();
 
@@ -80,7 +82,7 @@ async function start(version: VeleroVersion, bucket: ObjectServer): Promise<Vele
   const server = parts.use(new VeleroServer(programs, cluster));
   await server.start();
   await allowAgent(cluster);
-  const agent = parts.use(startClusterAgent(cluster, { node: nodeName, podsRoot: node.podsRoot }));
+  const agent = parts.use(await startClusterAgent(cluster, { node: nodeName, podsRoot: node.podsRoot }));
   return new VeleroCluster({ version, cluster, bucket, location, node, server, agent, parts: parts.move() });
 }
 
@@ -196,9 +198,15 @@ export class VeleroCluster implements AsyncDisposable {
   }
 
   /** Any object of Velero's that has a spec. */
-  async create(kind: string, plural: string, name: string, spec: JsonObject): Promise<void> {
+  async create(kind: string, plural: string, name: string, spec: JsonObject, status: JsonObject = {}): Promise<void> {
     const metadata = { namespace: veleroNamespace, name };
-    await this.cluster.put(`${veleroPath}/${plural}`, { apiVersion: "velero.io/v1", kind, metadata, spec });
+    await this.cluster.put(`${veleroPath}/${plural}`, { apiVersion: "velero.io/v1", kind, metadata, spec, status });
+  }
+
+  /** The Backups that a Schedule made. */
+  async backupsOf(schedule: string): Promise<readonly unknown[]> {
+    const selector = `labelSelector=${encodeURIComponent(`velero.io/schedule-name=${schedule}`)}`;
+    return itemsAt((await this.cluster.ask("GET", `${veleroPath}/backups?${selector}`)).body, "items");
   }
 
   /** The object, once its phase is final. */
@@ -211,6 +219,15 @@ export class VeleroCluster implements AsyncDisposable {
         return finalPhases.includes(textAt(last, "status", "phase") ?? "") ? last : undefined;
       },
       () => `${plural} ${name} is not over: ${JSON.stringify(last)}`,
+    );
+  }
+
+  /** Asks Velero to delete a Backup with all that belongs to it, until it is gone. */
+  async deleteBackup(name: string): Promise<void> {
+    await this.create("DeleteBackupRequest", "deletebackuprequests", name, { backupName: name });
+    await until(
+      async () => ((await this.cluster.ask("GET", `${veleroPath}/backups/${name}`)).status === 404 ? true : undefined),
+      () => `backup ${name} is not gone`,
     );
   }
 
@@ -235,6 +252,15 @@ export class VeleroCluster implements AsyncDisposable {
     }
   }
 
+  /** The real kopia, connected to a namespace's repository. Undefined when the test was skipped for want of it. */
+  async kopia(t: TestContext, namespace: string): Promise<Kopia | undefined> {
+    const kopia = await requireKopia(t, temporaryFolder(t));
+    const { endpoint, region, owner } = this.bucket;
+    const { bucket, prefix } = this.location;
+    await kopia?.connectS3({ bucket, prefix: `${prefix}kopia/${namespace}/`, endpoint, region, ...owner });
+    return kopia;
+  }
+
   /** What a namespace's repository takes in the bucket, in bytes. */
   async repositorySize(namespace: string): Promise<number> {
     const client = this.bucket.newClient();
@@ -248,14 +274,19 @@ export class VeleroCluster implements AsyncDisposable {
     }
   }
 
-  /** The server's and the agent's, as they are at the end of the test. */
+  /** What the server complained of during the test, and what the agent said. */
   showLogsIfItFails(t: TestContext): void {
+    const [server, agent] = [this.server.log().length, this.agent.log().length];
     t.after(() => {
       if ("passed" in t && t.passed === true) return;
-      const logs = { "Velero server": this.server.log(), agent: this.agent.log() };
-      for (const [name, log] of Object.entries(logs)) {
-        t.diagnostic(`--- the end of the log of the ${name}:\n${log.slice(-logTailLength)}`);
-      }
+      const complaints =
+        this.server
+          .log()
+          .slice(server)
+          .match(/^.* level=(warning|error|fatal|panic) .*$/gm) ?? [];
+      const said = this.agent.log().slice(agent).trimEnd().split("\n");
+      t.diagnostic(`the server complained:\n${complaints.slice(-logLinesMax).join("\n")}`);
+      t.diagnostic(`the agent said:\n${said.slice(-logLinesMax).join("\n")}`);
     });
   }
 
