@@ -50,6 +50,7 @@ export function describeVelero(version: VeleroVersion): void {
       });
       await assertCompleted(velero, "restore", latest);
       assertSameVolumes(pod, await velero.runningPod("shop-2", "db-0"));
+      assert.deepEqual(velero.agent.log().match(/^.* level=(warning|error) .*$/gm), null);
     });
 
     it("backs up and restores the one volume that an annotation of the pod names", async (t) => {

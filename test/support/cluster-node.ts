@@ -124,6 +124,7 @@ export class ClusterNode implements AsyncDisposable {
       return;
     }
     if (textAt(pod, "status", "phase") === "Running") return;
+    mkdirSync(volumesFolder(this.podsRoot, pod), { recursive: true });
     const folders = new Map<string | undefined, string>();
     for (const volume of itemsAt(pod, "spec", "volumes")) {
       const folder = volumeFolder(this.podsRoot, pod, volume, claims);
@@ -143,9 +144,13 @@ export class ClusterNode implements AsyncDisposable {
   }
 }
 
+function volumesFolder(podsRoot: string, pod: unknown): string {
+  return join(podsRoot, textAt(pod, "metadata", "uid") ?? "", "volumes");
+}
+
 /** Where the kubelet has it; undefined while a claim has no volume yet. `claims` are all that may be its. */
 function volumeFolder(podsRoot: string, pod: unknown, volume: unknown, claims: readonly unknown[]): string | undefined {
-  const folder = join(podsRoot, textAt(pod, "metadata", "uid") ?? "", "volumes");
+  const folder = volumesFolder(podsRoot, pod);
   const claimName = textAt(volume, "persistentVolumeClaim", "claimName");
   if (claimName === undefined) return join(folder, "kubernetes.io~empty-dir", `${textAt(volume, "name")}`);
   const claim = claims.find((one) => keyOf(one) === `${textAt(pod, "metadata", "namespace")}/${claimName}`);
