@@ -20,10 +20,13 @@ import {
   type PutOptions,
 } from "./blob-store.ts";
 
-/** As kopia for S3. A folder gets as many: what a local disk refuses, a network mount may take a minute later. */
-export const attemptsMax = 10;
+/**
+ * Two more than kopia for S3: its ten are over after half a minute where the delays happen to be short, which is less than
+ * a server takes that is started anew. A folder gets as many: what a local disk refuses, a network mount may take later.
+ */
+export const attemptsMax = 12;
 export const firstDelayMs = 100;
-/** 0.1 + 0.2 + … + 25.6 s ≈ 51 s of waiting at most, so that a store which restarts is waited for. */
+/** 0.1 + 0.2 + … + 25.6 + 30 + 30 s: between 55 and 111 s of waiting. */
 export const delayGrowth = 2;
 export const delayMsMax = 30_000;
 
