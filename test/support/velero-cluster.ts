@@ -52,13 +52,20 @@ after(async () => {
   }
 });
 
-/** Undefined when the test was skipped because a part cannot be had here. */
-export async function requireVelero(t: TestContext, version: VeleroVersion): Promise<VeleroCluster | undefined> {
+/**
+ * Undefined when the test was skipped because a part cannot be had here. The server and the agent reach the bucket by
+ * `endpoint`, or directly where none is given.
+ */
+export async function requireVelero(
+  t: TestContext,
+  version: VeleroVersion,
+  endpoint?: string,
+): Promise<VeleroCluster | undefined> {
   if (!requireRoot(t)) return undefined;
   const bucket = await requireSeaweedfs(t);
   if (bucket === undefined) return undefined;
   const known = running.get(version);
-  const starting = known ?? start(version, bucket);
+  const starting = known ?? start(version, bucket, endpoint);
   if (known === undefined) running.set(version, starting);
   const velero = await starting;
   if (typeof velero === "string") return lacking(t, velero);
@@ -66,7 +73,11 @@ export async function requireVelero(t: TestContext, version: VeleroVersion): Pro
   return velero;
 }
 
-async function start(version: VeleroVersion, bucket: ObjectServer): Promise<VeleroCluster | string> {
+async function start(
+  version: VeleroVersion,
+  bucket: ObjectServer,
+  endpoint: string = bucket.endpoint,
+): Promise<VeleroCluster | string> {
   const peers = [await buildVelero(version), await buildObjectStorePlugin()] as const;
   const [velero, plugin] = peers;
   if (!("program" in velero)) return velero.missing;
@@ -76,7 +87,7 @@ async function start(version: VeleroVersion, bucket: ObjectServer): Promise<Vele
   await using parts = new AsyncDisposableStack();
   parts.use(cluster);
   const programs = { version, velero: velero.program, plugin: plugin.program };
-  const location = bucket.newLocation();
+  const location = { ...bucket.newLocation(), endpoint };
   await installVelero(programs, { cluster, location, node: nodeName });
   const node = parts.use(new ClusterNode(cluster, nodeName, join(cluster.folder, "pods")));
   const server = parts.use(new VeleroServer(programs, cluster));
