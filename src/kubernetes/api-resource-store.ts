@@ -28,6 +28,8 @@ export interface ApiResourceStoreOptions {
   readonly silenceMaxMs?: number;
   /** Any other request without a byte for so long; default 30 seconds. */
   readonly stallMs?: number;
+  /** Told of each watch that begins anew, and why: "ended" by the server, or the error's code. */
+  onWatchRestarted?(kind: string, reason: string): void;
 }
 
 /**
@@ -87,7 +89,10 @@ export class ApiResourceStore implements ResourceStore {
     options.signal.addEventListener("abort", onAbort);
     const limits = silenceMaxMs === undefined ? {} : { silenceMaxMs };
     const filling = listAndWatch(
-      { client: this.#client, type, scope, feed, clock, random, log, ...limits },
+      {
+        ...{ client: this.#client, type, scope, feed, clock, random, log, ...limits },
+        onRestart: (reason) => this.#options.onWatchRestarted?.(type.kind, reason),
+      },
       stop.signal,
     ).catch((error: unknown) => stop.abort(error)); // A bug; the consumer below throws it.
     try {

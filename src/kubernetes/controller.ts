@@ -30,6 +30,8 @@ export interface ControllerOptions {
   /** How many keys are looked at at once. */
   readonly workers: number;
   readonly log: Log;
+  /** Every source has given what existed at the start. */
+  onSynced?(): void;
   reconcile(key: string, signal: AbortSignal): Promise<Reconciled>;
 }
 
@@ -42,6 +44,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   const loops = [
     ...feeds.map((feed) => feed.run(stop)),
     Promise.race([Promise.all(feeds.map((feed) => feed.synced)), aborted(stop)]).then(async () => {
+      if (!stop.aborted) options.onSynced?.();
       // All of them: what one has in hand must not outlive the loop because another had nothing to do.
       const workers = await Promise.allSettled(Array.from({ length: options.workers }, () => work(options, stop)));
       for (const worker of workers) if (worker.status === "rejected") throw worker.reason;

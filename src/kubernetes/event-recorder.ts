@@ -79,8 +79,11 @@ export function apiEvent(
   } satisfies JsonObject;
 }
 
+/** What to do comes last, so it is the middle that goes. */
 function shortened(message: string): string {
-  return message.length <= messageLengthMax ? message : `${message.slice(0, messageLengthMax - 1)}…`;
+  if (message.length <= messageLengthMax) return message;
+  const endLength = messageLengthMax / 2;
+  return `${message.slice(0, messageLengthMax - endLength - 1)}…${message.slice(-endLength)}`;
 }
 
 /** Names are made of parts that end in a letter or digit. */

@@ -52,6 +52,8 @@ export interface ListWatchOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly silenceMaxMs?: number;
+  /** Each time that the watch begins anew: "ended" by the server as it does now and then, or the error's code. */
+  onRestart?(reason: string): void;
 }
 
 /** Ends only by the signal, with its reason. */
@@ -78,9 +80,11 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
       isSound ||= clock.nowMs() - startedMs >= soundWatchMs;
       if (!isSound) throw new ResourceError("RESOURCE_STORE_UNAVAILABLE", `the watch of ${type.plural} ended at once`);
       trouble.over();
+      options.onRestart?.("ended");
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof ResourceError)) throw error;
+      options.onRestart?.(error.code);
       const failures = trouble.met(error);
       // Something is wrong with the place to go on from, or with what comes after it. A lost connection is neither, but
       // what does not pass may be: a server that was set back by a restore of etcd is behind the version it is asked for.

@@ -36,6 +36,11 @@ export class WorkQueue {
     this.#retryMaxMs = options.retryMaxMs ?? 60_000;
   }
 
+  /** How many keys are due and in nobody's hands. */
+  get depth(): number {
+    return this.#due.size;
+  }
+
   add(key: string): void {
     this.#later.get(key)?.cancel.abort();
     this.#later.delete(key);

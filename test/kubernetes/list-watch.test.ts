@@ -33,6 +33,8 @@ interface Watched extends AsyncDisposable {
   readonly clock: WrittenClock;
   readonly store: ApiResourceStore;
   readonly lines: readonly string[];
+  /** Why it began anew, each time. */
+  readonly restarts: readonly string[];
   next(): Promise<string>;
 }
 
@@ -48,7 +50,9 @@ async function watched(script: ApiScript = () => false): Promise<Watched> {
     error: (message, error) => void lines.push(`${message}: ${explainInOneLine(error)}`),
   };
   const clock = new WrittenClock();
+  const restarts: string[] = [];
   const store = new ApiResourceStore({
+    onWatchRestarted: (kind, reason) => void restarts.push(`${kind} ${reason}`),
     connection: server.connection,
     clock,
     log,
@@ -65,6 +69,7 @@ async function watched(script: ApiScript = () => false): Promise<Watched> {
     clock,
     store,
     lines,
+    restarts,
     async next() {
       const { value } = await events.next();
       if (value.kind === "synced") return "synced";
@@ -132,6 +137,10 @@ describe("list and watch", () => {
     assert.equal(watch.lines.length, 2, watch.lines.join("\n"));
     assert.match(watch.lines[0] ?? "", /^Failed to watch, trying again: .*RESOURCE_VERSION_GONE/);
     assert.equal(watch.lines[1], "Resumed watch");
+    assert.deepEqual(
+      watch.restarts,
+      Array.from({ length: 6 }, () => "Box RESOURCE_VERSION_GONE"),
+    );
   });
 
   it("leaves a connection on which nothing comes, also before the answer", async () => {
