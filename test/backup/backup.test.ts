@@ -203,3 +203,18 @@ test("progress never goes back, and ends at what there is", async (t) => {
   );
   assert.deepEqual(last, { bytesDone: 300_002, bytesTotal: 300_002, filesDone: 2 });
 });
+
+test("progress counts bytes that are read of a large file, also where the repository has them all", async (t) => {
+  const { memory, volume } = await setScene(t);
+  const bytes = 30 * 1024 * 1024;
+  fs.writeFileSync(join(volume, "large"), Buffer.alloc(bytes, "0123456789abcdef"));
+  await backUpFolder(memory, volume);
+  const seen: number[] = [];
+  const { uploadedBytes, readBytes } = await backUpFolder(memory, volume, {
+    parent: undefined,
+    onProgress: ({ bytesDone }) => void seen.push(bytesDone),
+  });
+  assert.equal(readBytes, bytes);
+  assert.ok(uploadedBytes < 64 * 1024, `${uploadedBytes} bytes are the snapshot itself`);
+  assert.ok(new Set(seen).size > 3, `told at ${seen}`);
+});
