@@ -2,6 +2,7 @@ import { CodedError } from "../base/errors.ts";
 
 export type AgentErrorCode =
   | "AGENT_ALREADY_RUNNING"
+  | "AGENT_LISTEN_FAILED"
   | "AGENT_OPTIONS_INVALID"
   | "AGENT_PODS_ROOT_INVALID"
   | "AGENT_STOPPED"
