@@ -105,7 +105,12 @@ describe("the daemon's main thread", () => {
     const all = reached(({ to }) => !elsewhere.includes(to));
     assert.ok(all.some(({ to }) => to === "kubernetes/api-resource-store.ts"));
     const packages = all.flatMap(({ kind, to }) => (kind === "package" ? [to] : []));
-    assert.deepEqual([...new Set(packages)].sort(), ["commander", "pino"]);
+    assert.deepEqual([...new Set(packages)].sort(), ["commander", "pino", "prom-client"]);
+  });
+
+  it("imports parts of prom-client by their own files, for the whole is nine times as large", () => {
+    const whole = sources.filter((file) => /\bfrom "prom-client"|import\("prom-client"\)/.test(source(file)));
+    assert.deepEqual(whole, ["agent/prom-client-parts.d.ts"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
+import type { AgentObserver } from "./agent-observer.ts";
 import type { SourceStyle } from "./backup-source.ts";
 import type { KnownGeneration } from "./velero-generation.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
@@ -14,6 +15,8 @@ export interface AgentSettings {
   /** How long to wait for a BackupRepository. */
   readonly resourceTimeoutMs: number;
   readonly progressIntervalMs: number;
+  /** How long a job may move no byte before that is told; 0 for as long as it likes. */
+  readonly stallMs: number;
   /** Undefined for that of the stock agent of this generation of Velero. */
   readonly sourceStyle: SourceStyle | undefined;
   readonly onFileError: OnFileError;
@@ -33,4 +36,5 @@ export interface AgentContext {
   readonly work: VolumeWork;
   readonly clock: Clock;
   readonly generation: KnownGeneration;
+  readonly observer: AgentObserver;
 }

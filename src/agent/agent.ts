@@ -15,6 +15,7 @@ import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { isAbort } from "../base/errors.ts";
+import type { ListenAddress } from "../base/listen-address.ts";
 import type { Log } from "../base/log.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import { runController } from "../kubernetes/controller.ts";
@@ -23,9 +24,12 @@ import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import { untilReachable } from "../kubernetes/until-reachable.ts";
 import { WorkQueue } from "../kubernetes/work-queue.ts";
 import { AgentError } from "./agent-error.ts";
+import { AgentHealth } from "./agent-health.ts";
+import { type AgentObserver, blindObserver } from "./agent-observer.ts";
 import type { AgentContext, AgentSettings } from "./agent-settings.ts";
 import { podVolumeBackupKind } from "./backup-controller.ts";
 import type { SourceStyle } from "./backup-source.ts";
+import { serveEndpoint } from "./http-endpoint.ts";
 import { readConcurrency } from "./node-agent-config.ts";
 import { NodeJobs } from "./node-jobs.ts";
 import { holdAsOnlyAgent } from "./only-agent.ts";
@@ -33,7 +37,7 @@ import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller
 import { assertPodsRoot, warnOfStrangePodsRoot } from "./pods-root.ts";
 import { podVolumeRestoreKind } from "./restore-controller.ts";
 import { KnownGeneration } from "./velero-generation.ts";
-import { agentResourceTypes, type PodVolumeResource, podVolumeBackups } from "./velero-resources.ts";
+import { agentResourceTypes, type PodVolumeResource, podVolumeBackups, podVolumeRestores } from "./velero-resources.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
 /** Where the objects are: resource files, or an API server with a Velero server behind it. */
@@ -67,6 +71,16 @@ export interface AgentOptions {
   readonly onFileError?: OnFileError;
   /** Between two writes of a status' progress; default 5 seconds. */
   readonly progressIntervalMs?: number;
+  /** How long a job may move no byte before that is told; default 10 minutes, 0 for as long as it likes. */
+  readonly stallMs?: number;
+  /** Told of the work while it is done. */
+  readonly observer?: AgentObserver;
+  /** Where metrics are given at `/metrics`; default nowhere. */
+  readonly metrics?: { readonly address: ListenAddress; readonly contentType: string; text(): Promise<string> };
+  /** Where `/healthz` and `/readyz` are answered; default nowhere. */
+  readonly healthAddress?: ListenAddress;
+  /** Of this program, for the log. */
+  readonly version?: string;
   /** For stopping jobs and writing their status at the end; default 25 seconds, as a pod has 30. */
   readonly graceMs?: number;
   readonly clock?: Clock;
@@ -79,6 +93,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const settings = settingsOf(options);
   const { resources } = options;
   log.info("Starting Velero node-agent server", {
+    version: options.version,
     node: settings.node,
     resources: "folder" in resources ? resources.folder : resources.cluster.displayName,
   });
@@ -87,19 +102,46 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     log.error("Backups and restores of this node fail until its pods' folder is there", error);
   });
   await using _ = "folder" in resources ? await holdAsOnlyAgent(resources.folder, settings.node) : undefined;
-  await using opened = await openResources(resources, { settings, clock, log }, signal);
+  const observer = options.observer ?? blindObserver;
+  await using opened = await openResources(resources, { settings, clock, log, observer }, signal);
   const { store } = opened;
   const generation = new KnownGeneration(opened.readSchema, { clock, log });
-  const context = { settings, store, work: options.work, clock, generation };
-  let concurrency: number;
+  const context = { settings, store, work: options.work, clock, generation, observer };
+  const health = new AgentHealth([podVolumeBackups.kind, podVolumeRestores.kind]);
+  signal.addEventListener("abort", () => health.stopping(), { once: true });
+  const over = new AbortController();
+  const endpoints = serveEndpoints(options, { health, clock }, over.signal);
   try {
-    concurrency = await prepare(options, context, signal);
-  } catch (error) {
-    if (!signal.aborted || !isAbort(error)) throw error;
-    log.info("Stopped before it had started");
-    return;
+    const concurrency = await prepare(options, context, signal).catch((error: unknown) => {
+      if (!signal.aborted || !isAbort(error)) throw error;
+      return "stopped" as const;
+    });
+    if (concurrency === "stopped") log.info("Stopped before it had started");
+    else await serve(context, { concurrency, graceMs: options.graceMs ?? 25_000, log, health }, signal);
+  } finally {
+    over.abort();
+    await endpoints;
   }
-  await serve(context, { concurrency, graceMs: options.graceMs ?? 25_000, log }, signal);
+}
+
+/** For metrics and probes, on addresses of their own. */
+async function serveEndpoints(
+  { log, metrics, healthAddress }: AgentOptions,
+  { health, clock }: { readonly health: AgentHealth; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
+  const serving: Promise<void>[] = [];
+  if (metrics !== undefined) {
+    const { address, contentType } = metrics;
+    const route = async () => ({ status: 200, contentType, text: await metrics.text() });
+    const onListening = (at: string) => log.info(`Starting metric server for node agent at address [${at}]`);
+    serving.push(serveEndpoint({ address, routes: { "/metrics": route }, clock, log, onListening }, signal));
+  }
+  if (healthAddress !== undefined) {
+    const onListening = (at: string) => log.info("Answering probes", { address: at });
+    serving.push(serveEndpoint({ address: healthAddress, routes: health.routes, clock, log, onListening }, signal));
+  }
+  await Promise.all(serving);
 }
 
 /** What is asked for once at the start. Gives how many volumes are worked on at once. */
@@ -132,7 +174,7 @@ interface OpenResources extends AsyncDisposable {
 /** Imports only what this one needs: what it does not, an agent need not carry while it waits. */
 async function openResources(
   resources: AgentResources,
-  { settings, clock, log }: { readonly settings: AgentSettings; readonly clock: Clock; readonly log: Log },
+  { settings, clock, log, observer }: Pick<AgentContext, "settings" | "clock" | "observer"> & { readonly log: Log },
   signal: AbortSignal,
 ): Promise<OpenResources> {
   if ("folder" in resources) {
@@ -147,24 +189,38 @@ async function openResources(
   }
   const { ApiResourceStore } = await import("../kubernetes/api-resource-store.ts");
   const by = { component: "node-agent", host: settings.node };
-  const store = new ApiResourceStore({ connection: resources.cluster, clock, log, random: Math.random, ...by });
+  const store = new ApiResourceStore({
+    ...{ connection: resources.cluster, clock, log, random: Math.random, ...by },
+    onWatchRestarted: (kind, reason) => observer.watchRestarted(kind, reason),
+  });
   const readSchema = (schemaSignal: AbortSignal) => store.schema(podVolumeBackups, { signal: schemaSignal });
   return { store, readSchema, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
 async function serve(
   context: AgentContext,
-  options: { readonly concurrency: number; readonly graceMs: number; readonly log: Log },
+  options: {
+    readonly concurrency: number;
+    readonly graceMs: number;
+    readonly log: Log;
+    readonly health: AgentHealth;
+  },
   signal: AbortSignal,
 ): Promise<void> {
-  const { log } = options;
+  const { log, health } = options;
   const jobs = new NodeJobs(options.concurrency);
   const last = new AbortController();
   const bug = new AbortController();
   const stop = AbortSignal.any([signal, bug.signal]);
   stop.addEventListener("abort", () => jobs.stopAll("shutdown"), { once: true });
+  const queues = new Map<string, WorkQueue>();
+  context.observer.loadKnown(() => ({
+    waiting: jobs.waitingCount,
+    queued: Object.fromEntries([...queues].map(([kind, queue]) => [kind, queue.depth])),
+  }));
   const control = async <Seen extends PodVolumeResource>(kind: PodVolumeKind<Seen>) => {
     const queue = new WorkQueue({ clock: context.clock, random: Math.random });
+    queues.set(kind.type.kind, queue);
     const controller = new PodVolumeController(kind, { context, jobs, queue, log, lastSignal: last.signal });
     await runController(
       {
@@ -174,12 +230,14 @@ async function serve(
         sources: kind.sources,
         workers: 2,
         log,
+        onSynced: () => health.synchronised(kind.type.kind),
         reconcile: (key, reconcileSignal) => controller.reconcile(key, reconcileSignal),
       },
       stop,
     ).catch((error: unknown) => bug.abort(error));
   };
   log.info("Starting controllers", { concurrency: options.concurrency });
+  log.info("Controllers starting...");
   await Promise.all([control(podVolumeBackupKind(context)), control(podVolumeRestoreKind(context))]);
   log.info("Stopping", { graceMs: options.graceMs });
   const settled = new AbortController();
@@ -207,6 +265,7 @@ function settingsOf(options: AgentOptions): AgentSettings {
     veleroNamespace: options.veleroNamespace ?? "velero",
     resourceTimeoutMs: options.resourceTimeoutMs ?? 600_000,
     progressIntervalMs: options.progressIntervalMs ?? 5_000,
+    stallMs: options.stallMs ?? 600_000,
     sourceStyle: options.sourceStyle,
     onFileError: options.onFileError ?? "fail",
     processors: availableParallelism(),

@@ -62,7 +62,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   const { settings } = context;
   const { signal } = run;
   const { path: volumePath, doubt } = await findVolumeOf(context, seen, log, signal);
-  const repository = await repositoryAccess(context, seen, seen.pod.namespace, signal);
+  const repository = await repositoryAccess(context, seen, seen.pod.namespace, log, signal);
   const style = settings.sourceStyle ?? sourceStyleOf(await context.generation.now(signal));
   const stockPath = stockVolumePath(settings.podsRoot, volumePath);
   const { source, tags, parentTags, description, pins } = backupSource(seen, stockPath, style);
@@ -85,14 +85,20 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
       { ...run, assertVolumeInUse: () => assertPodStays(context, seen, signal) },
     ),
   );
-  const { totalBytes, incrementalBytes, parentSnapshotId } = outcome;
+  const { totalBytes, fileCount, incrementalBytes, parentSnapshotId, unreadable, changed, vanished } = outcome;
+  context.observer.filesDone("backup", fileCount, {
+    unreadable: unreadable.count,
+    changed: changed.count,
+    vanished: vanished.count,
+  });
   if (parentSnapshotId !== undefined) log.info("Based on parent snapshot for this backup", { parentSnapshotId });
+  else log.info("No parent snapshot found for PVC, not based on parent snapshot for this backup");
   log.info("Kopia backup finished", { snapshotID: outcome.snapshotId, totalBytes, incrementalBytes });
   const message = [
     doubt,
-    describeExamples(outcome.unreadable, "files could not be read and are left out"),
-    describeExamples(outcome.changed, "files changed while they were read"),
-    describeExamples(outcome.vanished, "files vanished before they were read"),
+    describeExamples(unreadable, "files could not be read and are left out"),
+    describeExamples(changed, "files changed while they were read"),
+    describeExamples(vanished, "files vanished before they were read"),
   ]
     .filter((part) => part !== undefined)
     .join("; ");

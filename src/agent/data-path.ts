@@ -67,6 +67,7 @@ export async function repositoryAccess(
   { store, settings, clock }: AgentContext,
   seen: PodVolumeResource,
   volumeNamespace: string,
+  log: Log,
   signal: AbortSignal,
 ): Promise<RepositoryAccess> {
   const { veleroNamespace, isWithoutServer, resourceTimeoutMs } = settings;
@@ -99,6 +100,7 @@ export async function repositoryAccess(
       `error to boost backup repository connection ${repository}: error to connect backup repo: error to get repo password`,
       () => readRepositoryPassword(store, veleroNamespace, signal),
     );
+    log.info("Opening backup repo", { repository });
     return { location, password, create: isWithoutServer };
   });
 }

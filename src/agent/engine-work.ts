@@ -179,6 +179,7 @@ function outcomeOf(result: BackupResult, parent: SnapshotManifest | undefined): 
   return {
     snapshotId: snapshot.id,
     totalBytes: snapshot.stats.totalSize,
+    fileCount: snapshot.rootEntry.summary?.files ?? 0,
     incrementalBytes: readBytes,
     parentSnapshotId: parent?.id,
     unreadable: examples(failures.count, unreadable),

@@ -69,6 +69,11 @@ export class NodeJobs {
     this.#limit = limit;
   }
 
+  /** How many names wait for room. */
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
   get(name: string): Job | undefined {
     return this.#jobs.get(name);
   }

@@ -6,20 +6,24 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { explainInOneLine } from "../base/errors.ts";
+import { explainInOneLine, innermostCode } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Reconciled, WatchSource } from "../kubernetes/controller.ts";
-import type { JsonObject } from "../kubernetes/json.ts";
+import { fieldAt, type JsonObject } from "../kubernetes/json.ts";
 import { type KubernetesObject, keyOf, nameOf, type ResourceType } from "../kubernetes/kubernetes-object.ts";
+import type { ResourceEvent } from "../kubernetes/resource-store.ts";
 import type { WorkQueue } from "../kubernetes/work-queue.ts";
 import { AgentError } from "./agent-error.ts";
+import type { JobEnd } from "./agent-observer.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { type Decision, finishedAgeMsMin } from "./decide-backup.ts";
 import type { Job, NodeJobs } from "./node-jobs.ts";
+import { finishedEvent, stalledEvent, startedEvent } from "./pod-volume-events.ts";
 import { ProgressWriter } from "./progress-writer.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { type PodVolumeResource, podVolumeFinalizer } from "./velero-resources.ts";
-import type { WorkRun } from "./volume-work.ts";
+import type { WorkProgress, WorkRun } from "./volume-work.ts";
 
 /** What differs between backups and restores. */
 export interface PodVolumeKind<Seen extends PodVolumeResource> {
@@ -44,6 +48,19 @@ export interface PodVolumeKind<Seen extends PodVolumeResource> {
   canceledPhase(seen: Seen, signal: AbortSignal): Promise<"Failed" | "Canceled">;
   /** Does the work and gives what the status of a completed one says beside its phase. */
   run(seen: Seen, log: Log, run: WorkRun): Promise<JsonObject>;
+}
+
+interface StartedJob {
+  readonly writer: StatusWriter;
+  readonly log: Log;
+  /** When this process first saw the object. */
+  readonly sinceMs: number;
+  readonly startedMs: number;
+}
+
+interface EarlyEnd {
+  readonly status: JsonObject & { readonly phase: string };
+  readonly end: JobEnd;
 }
 
 export interface PodVolumeControllerOptions {
@@ -112,53 +129,113 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
       this.#options.log.debug("Waiting for room to work in", this.#fieldsOf(seen));
       return;
     }
+    const { noun, abbreviation, startedMessage, startStatus, type } = this.#kind;
+    const { observer } = this.#context;
     const log = this.#options.log.with(this.#fieldsOf(seen));
     const writer = this.#writerFor(seen, log);
+    const startedMs = this.#clock.nowMs();
     try {
-      await writer.start(this.#kind.startStatus, signal);
+      await writer.start(startStatus, signal);
     } catch (error) {
       job.release();
       throw error;
     }
-    log.info(this.#kind.startedMessage);
+    log.info(startedMessage);
+    log.info(`${abbreviation} is marked as in progress`);
+    observer.started(noun);
     job.run(async () => {
+      let end: JobEnd = { phase: "Failed", code: "AGENT_STOPPED" };
       try {
-        await this.#runJob(seen, job, writer, sinceMs, log);
+        end = await this.#runJob(seen, job, { writer, log, sinceMs, startedMs });
       } catch (error) {
-        log.error(`Ended ${this.#kind.type.kind} without writing its final status`, error);
+        log.error(`Ended ${type.kind} without writing its final status`, error);
+      } finally {
+        observer.ended(noun, seen, end);
       }
     });
     void job.ended.then(() => queue.add(key));
   }
 
-  async #runJob(seen: Seen, job: Job, writer: StatusWriter, sinceMs: number, log: Log): Promise<void> {
+  async #runJob(seen: Seen, job: Job, { writer, log, sinceMs, startedMs }: StartedJob): Promise<JobEnd> {
     const { noun } = this.#kind;
     const { lastSignal } = this.#options;
-    const { settings } = this.#context;
+    const { settings, observer } = this.#context;
     const progress = new ProgressWriter({ writer, intervalMs: settings.progressIntervalMs, clock: this.#clock, log });
+    const stall = new StallWatch({
+      pauseMsMax: settings.stallMs,
+      clock: this.#clock,
+      onChange: (state, last) => this.#tellStall(seen, log, state, last),
+    });
+    let bytesMoved = 0;
+    const count = (bytesDone: unknown): void => {
+      // A file that is read anew sets it back.
+      if (typeof bytesDone !== "number" || bytesDone <= bytesMoved) return;
+      observer.moved(noun, bytesDone - bytesMoved);
+      bytesMoved = bytesDone;
+    };
+    let end: JobEnd;
     let status: JsonObject & { readonly phase: string };
+    this.#tellAside(seen, startedEvent(noun, seen, settings.node));
     try {
       log.info(`Async fs ${noun} data path started`);
       const outcome = await this.#kind.run(seen, log, {
         signal: job.signal,
-        onProgress: (latest) => progress.report(latest),
+        onProgress: (latest) => {
+          progress.report(latest);
+          stall.progressed(latest);
+          count(latest.bytesDone);
+        },
       });
+      count(fieldAt(outcome, "progress", "bytesDone"));
       status = { phase: "Completed", ...outcome };
+      end = { phase: "Completed", seconds: 0 };
       log.info(`Async fs ${noun} data path completed`);
     } catch (error) {
-      status = await this.#endedEarly(seen, job, error, log);
+      ({ status, end } = await this.#endedEarly(seen, job, error, log));
     } finally {
+      stall.stop();
       await progress.stop();
     }
     const tooYoungMs = finishedAgeMsMin - (this.#clock.nowMs() - sinceMs);
     if (tooYoungMs > 0) await this.#clock.sleep(tooYoungMs, lastSignal);
     const written = await writer.finish(status, lastSignal);
+    const seconds = wholeSecondsBetween(startedMs, this.#clock.nowMs());
     if (written === "too late") log.warn("Left a status alone, since the object is gone or was finished by another");
-    else if (status.phase === "Completed") log.info(this.#kind.completedMessage);
-    if (written === "written") await this.#recordEvent(seen, status, lastSignal);
+    else this.#tellFinished(status.phase, log);
+    if (written === "written") await this.#recordEvent(seen, finishedEvent(noun, seen, status, seconds), lastSignal);
+    // What nobody asks for any more is no success.
+    if (written === "too late") return { phase: "Canceled" };
+    return end.phase === "Completed" ? { ...end, seconds } : end;
   }
 
-  async #endedEarly(seen: Seen, job: Job, error: unknown, log: Log): Promise<JsonObject & { readonly phase: string }> {
+  /** As stock agents of both generations say it. */
+  #tellFinished(phase: string, log: Log): void {
+    const { abbreviation, completedMessage } = this.#kind;
+    if (phase === "Completed") {
+      log.info(completedMessage);
+      log.info(`${abbreviation} completed`);
+    } else {
+      log.info(phase === "Canceled" ? `${abbreviation} is canceled` : `update ${abbreviation} status to Failed`);
+    }
+  }
+
+  #tellStall(seen: Seen, log: Log, state: "stalled" | "moving" | "over", last: WorkProgress | undefined): void {
+    const { noun } = this.#kind;
+    const { settings, observer } = this.#context;
+    observer.stalled(noun, state === "stalled");
+    if (state === "over") return;
+    const fields = { bytesDone: last?.bytesDone ?? 0, totalBytes: last?.totalBytes ?? 0 };
+    if (state === "moving") {
+      log.info(`Async fs ${noun} data path moves again`, fields);
+      return;
+    }
+    const event = stalledEvent(noun, seen, { node: settings.node, pauseMs: settings.stallMs, last });
+    log.warn(`Async fs ${noun} data path is stalled`, { ...fields, because: event.message });
+    this.#tellAside(seen, event);
+  }
+
+  /** What its status is to say, and how it is counted. */
+  async #endedEarly(seen: Seen, job: Job, error: unknown, log: Log): Promise<EarlyEnd> {
     const { noun, abbreviation } = this.#kind;
     if (job.stopReason === "cancel" || job.stopReason === "deletion") {
       const why = job.stopReason === "cancel" ? "is canceled" : "is being deleted";
@@ -168,14 +245,16 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
       const now = await this.#context.store.get(this.#kind.type, seen.object.metadata, { signal: lastSignal });
       const decided = await this.#kind.canceledPhase(now === undefined ? seen : this.#kind.parse(now), lastSignal);
       const phase = await this.#knownPhase(decided, lastSignal);
-      return { phase, message: `data path ${noun} canceled: ${abbreviation} ${why}` };
+      const message = `data path ${noun} canceled: ${abbreviation} ${why}`;
+      return { status: { phase, message }, end: phase === "Failed" ? { phase, code: "CANCELED" } : { phase } };
     }
     const cause =
       job.stopReason === "shutdown"
         ? new AgentError("AGENT_STOPPED", "the node agent was stopped meanwhile", { hint: `start the ${noun} anew` })
         : error;
     log.error(`Async fs ${noun} data path failed`, cause);
-    return { phase: "Failed", message: `data path ${noun} failed: ${explainInOneLine(cause)}` };
+    const message = `data path ${noun} failed: ${explainInOneLine(cause)}`;
+    return { status: { phase: "Failed", message }, end: { phase: "Failed", code: innermostCode(cause) ?? "UNKNOWN" } };
   }
 
   async #finishUnstarted(
@@ -187,7 +266,9 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     const status = { phase: await this.#knownPhase(decision.phase, signal), message: decision.message };
     if ((await this.#writerFor(seen, log).finish(status, signal)) !== "written") return;
     log.warn(`Updated ${this.#kind.abbreviation} status without starting it`, status);
-    await this.#recordEvent(seen, status, signal);
+    this.#tellFinished(status.phase, log);
+    this.#context.observer.refused(this.#kind.noun, status.phase);
+    await this.#recordEvent(seen, finishedEvent(this.#kind.noun, seen, status, undefined), signal);
   }
 
   /** Velero up to 1.16 has no phase Canceled, and its API server takes none. */
@@ -209,11 +290,13 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     this.#options.log.info("Removed a stock agent's finalizer", this.#fieldsOf(seen));
   }
 
-  async #recordEvent(seen: Seen, status: JsonObject & { readonly phase: string }, signal: AbortSignal): Promise<void> {
-    const message = typeof status.message === "string" ? status.message : `data path ${this.#kind.noun} completed`;
-    const type = status.phase === "Failed" ? "Warning" : "Normal";
-    const event = { type, reason: `Data-Path-${status.phase}`, message } as const;
+  async #recordEvent(seen: Seen, event: ResourceEvent, signal: AbortSignal): Promise<void> {
     await this.#context.store.recordEvent(seen.object, event, { signal });
+  }
+
+  /** Without waiting for it. */
+  #tellAside(seen: Seen, event: ResourceEvent): void {
+    this.#recordEvent(seen, event, this.#options.lastSignal).catch(() => undefined); // It ends: nobody is told any more.
   }
 
   #writerFor(seen: Seen, log: Log): StatusWriter {
@@ -253,4 +336,9 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     const { namespace, name } = seen.object.metadata;
     return { [this.#kind.type.kind.toLowerCase()]: `${namespace}/${name}`, pod: keyOf(seen.pod), volume: seen.volume };
   }
+}
+
+/** As between two times that a status has. */
+function wholeSecondsBetween(startMs: number, endMs: number): number {
+  return Math.max(0, Math.floor(endMs / 1000) - Math.floor(startMs / 1000));
 }

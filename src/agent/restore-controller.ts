@@ -62,7 +62,7 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
   const pod = await store.get(pods, seen.pod, { signal: run.signal });
   const waiting = pod === undefined ? undefined : parseRestoreWaitUser(pod);
   const found = await findVolumeOf(context, seen, log, run.signal);
-  const repository = await repositoryAccess(context, seen, seen.sourceNamespace, run.signal);
+  const repository = await repositoryAccess(context, seen, seen.sourceNamespace, log, run.signal);
   const outcome = await step("Failed to run kopia restore", () =>
     context.work.restore(
       {
@@ -77,6 +77,7 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
     ),
   );
   const { totalBytes, fileCount } = outcome;
+  context.observer.filesDone("restore", fileCount, { "attributes differ": outcome.problems.count });
   log.info("Kopia restore finished", { totalBytes, fileCount });
   const reach = waiting === undefined ? undefined : decideMarkerReach(waiting, outcome.markerFolders);
   if (reach?.is === "unreachable") throw markerUnreachable(reach);

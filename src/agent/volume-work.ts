@@ -87,6 +87,7 @@ export interface BackupOutcome {
   readonly snapshotId: string;
   /** Sum of the sizes of all files in the snapshot. */
   readonly totalBytes: number;
+  readonly fileCount: number;
   /** Of which had to be read, since the parent did not have them unchanged. */
   readonly incrementalBytes: number;
   /** The parent that was used. */

@@ -45,6 +45,14 @@ export function hasCode(error: unknown, code: string): boolean {
   return chainOf(error).some((link) => link instanceof CodedError && link.code === code);
 }
 
+/** The code nearest to the trouble; undefined where nothing of the chain has one. */
+export function innermostCode(error: unknown): string | undefined {
+  return chainOf(error).reduce<string | undefined>(
+    (found, link) => (link instanceof CodedError ? link.code : found),
+    undefined,
+  );
+}
+
 /** The error and its causes, outermost first; at most 16, so that a cycle ends. */
 export function chainOf(error: unknown): unknown[] {
   const chain: unknown[] = [];

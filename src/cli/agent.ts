@@ -1,13 +1,17 @@
 /** `fsb agent`: the daemon. What it shares with the stock agent's own command line is defined here, once. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { AgentOptions } from "../agent/agent.ts";
 import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
+import type { AgentMetrics } from "../agent/agent-metrics.ts";
 import type { SourceStyle } from "../agent/backup-source.ts";
 import type { OnFileError } from "../agent/volume-work.ts";
 import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
+import { type ListenAddress, parseListenAddress } from "../base/listen-address.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import type { Invocation } from "./invocation.ts";
+import { versionOfPackage } from "./package-version.ts";
 
 /** What both command lines of the daemon come to. */
 export interface AgentCommandOptions {
@@ -20,6 +24,9 @@ export interface AgentCommandOptions {
   readonly concurrency?: number;
   readonly nodeAgentConfigmap?: string;
   readonly resourceTimeout: number;
+  readonly stallTimeout: number;
+  readonly metricsAddress?: ListenAddress;
+  readonly healthAddress?: ListenAddress;
   readonly sourceStyle: SourceStyle | "auto";
   readonly onFileError: OnFileError;
   readonly logFormat: LogFormat;
@@ -29,13 +36,16 @@ export interface AgentCommandOptions {
 /** Where the two command lines differ in what they do when nothing is said. */
 export interface AgentDefaults {
   readonly podsRoot: string;
+  /** Empty for nowhere. */
+  readonly metricsAddress: string;
+  readonly healthAddress: string;
 }
 
 export function addAgentCommand(program: Command, invocation: Invocation): void {
   const command = program
     .command("agent")
     .description("do what PodVolumeBackups and PodVolumeRestores ask of this node");
-  addAgentOptions(command, { podsRoot: "/var/lib/kubelet/pods" });
+  addAgentOptions(command, { podsRoot: "/var/lib/kubelet/pods", metricsAddress: "", healthAddress: "" });
   command
     .addOption(
       new Option("--resources <folder>", "a folder with YAML files, instead of a cluster").conflicts([
@@ -69,6 +79,13 @@ export function addAgentOptions(command: Command, defaults: AgentDefaults): void
         .default(600_000, "10m")
         .argParser(parseDuration),
     )
+    .addOption(
+      new Option("--stall-timeout <duration>", "how long a job may move no byte before that is told; 0 is for ever")
+        .default(600_000, "10m")
+        .argParser(parseDuration),
+    )
+    .addOption(addressOption("--metrics-address <address>", "where metrics are given", defaults.metricsAddress))
+    .addOption(addressOption("--health-address <address>", "where probes are answered", defaults.healthAddress))
     .addOption(
       new Option(
         "--source-style <auto|pod-volume|host-path>",
@@ -107,7 +124,15 @@ export async function serveAsAgent(
   ]);
   const log = createAgentLog({ format: options.logFormat, level: options.logLevel });
   if (ignored.length > 0) log.info("Ignored flags, which mean nothing to this agent", { flags: ignored.join(" ") });
-  await using work = new EngineThread({ log });
+  const { metricsAddress: address, healthAddress } = options;
+  const version = versionOfPackage();
+  let metrics: AgentMetrics | undefined;
+  await using work = new EngineThread({ log, onStoreRequests: (batch) => metrics?.storeRequests(batch) });
+  if (address !== undefined) {
+    const { AgentMetrics } = await import("../agent/agent-metrics.ts");
+    const isEngineRunning = () => work.isRunning;
+    metrics = new AgentMetrics({ node: options.node, version, clock: systemClock, isEngineRunning });
+  }
   await runAgent(
     {
       resources: folder === undefined ? { cluster: await connect(options) } : { folder },
@@ -119,11 +144,20 @@ export async function serveAsAgent(
       resourceTimeoutMs: options.resourceTimeout,
       ...(options.sourceStyle === "auto" ? {} : { sourceStyle: options.sourceStyle }),
       onFileError: options.onFileError,
+      stallMs: options.stallTimeout,
+      ...(address === undefined || metrics === undefined ? {} : exposed(metrics, address)),
+      ...(healthAddress === undefined ? {} : { healthAddress }),
+      version,
       work,
       log,
     },
     invocation.signal,
   );
+}
+
+function exposed(metrics: AgentMetrics, address: ListenAddress): Pick<AgentOptions, "observer" | "metrics"> {
+  const { contentType } = metrics;
+  return { observer: metrics, metrics: { address, contentType, text: () => metrics.text() } };
 }
 
 async function connect({ kubeconfig, kubecontext }: AgentCommandOptions): Promise<ApiConnection> {
@@ -145,6 +179,15 @@ function parseDuration(text: string): number {
   const ms = parseGoDuration(text);
   if (ms !== undefined) return ms;
   throw new InvalidArgumentError("it must be a duration, as 10m or 1h30m");
+}
+
+function addressOption(flags: string, description: string, fallback: string): Option {
+  const parse = (text: string): ListenAddress | undefined => {
+    const address = parseListenAddress(text);
+    if (text !== "" && address === undefined) throw new InvalidArgumentError("it must be an address, as :8085");
+    return address;
+  };
+  return new Option(flags, description).default(parse(fallback), fallback || "nowhere").argParser(parse);
 }
 
 /** Go's flags take `-n=velero` too. */

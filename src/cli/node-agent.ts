@@ -17,7 +17,6 @@ const ignoredFlags: readonly Option[] = [
   new Option("--features <list>", "features of Velero; none is of this agent"),
   new Option("--colorized [bool]", "the log has no colours"),
   new Option("--data-mover-prepare-timeout <duration>", "of pods that the stock agent starts"),
-  new Option("--metrics-address <address>", "of metrics"),
   new Option("--backup-repository-configmap <name>", "of caches that the stock agent mounts"),
   new Option("-v, --v <level>", "the level of klog; --log-level is that of this agent"),
   new Option("--vmodule <list>", "of klog"),
@@ -40,7 +39,7 @@ export function addNodeAgentCommand(program: Command, invocation: Invocation): v
     .description("the command line of Velero's own node agent")
     .command("server")
     .description("as `fsb agent`, with the flags and defaults of Velero's own node agent");
-  addAgentOptions(server, { podsRoot: "/host_pods" });
+  addAgentOptions(server, { podsRoot: "/host_pods", metricsAddress: ":8085", healthAddress: ":18085" });
   for (const option of ignoredFlags) server.addOption(option);
   server
     .allowUnknownOption()

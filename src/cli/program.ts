@@ -4,7 +4,6 @@
  * Called as `velero`, which is what a DaemonSet of Velero's own agent calls, it has that agent's command and no other.
  */
 
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { isAbort } from "../base/errors.ts";
 import { addAgentCommand } from "./agent.ts";
@@ -12,6 +11,7 @@ import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";
 import type { Invocation } from "./invocation.ts";
 import { addNodeAgentCommand, withCommandFirst } from "./node-agent.ts";
+import { versionOfPackage } from "./package-version.ts";
 import { Output, type Terminal } from "./terminal.ts";
 
 const exitCodesHelp = `
@@ -92,9 +92,4 @@ function commandNamed(program: Command, args: readonly string[]): string {
     names.push(name);
   }
   return names.join(" ");
-}
-
-function versionOfPackage(): string {
-  const packageFile = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(packageFile, "utf8")) as { version: string }).version;
 }

@@ -3,8 +3,11 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runAgent } from "../../src/agent/agent.ts";
+import { AgentMetrics } from "../../src/agent/agent-metrics.ts";
+import { blindObserver } from "../../src/agent/agent-observer.ts";
 import { holdAsOnlyAgent } from "../../src/agent/only-agent.ts";
 import { podVolumeBackups, podVolumeRestores } from "../../src/agent/velero-resources.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { hasCode } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
@@ -105,6 +108,128 @@ describe("an agent over a folder of resource files", () => {
     const [request] = node.work.backups;
     assert.equal(request?.source.path, "/host_pods/uid-of-db-0/volumes/kubernetes.io~empty-dir/data");
     assert.equal(request?.tags.backup, "b1");
+  });
+
+  it("answers probes and gives metrics, of failures too", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: { "a.txt": "hello", "b.txt": "world!" } });
+    const metrics = new AgentMetrics({
+      ...{ node: "node-1", version: "1.2.3", clock: systemClock },
+      isEngineRunning: () => false,
+    });
+    const address = { host: "127.0.0.1", port: 0 };
+    const { contentType } = metrics;
+    const { stop } = node.start({
+      observer: metrics,
+      metrics: { address, contentType, text: () => metrics.text() },
+      healthAddress: address,
+    });
+    const health = /Answering probes" address="(.+)"/;
+    const given = /Starting metric server for node agent at address \[(.+)\]"/;
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    await node.put("two.yaml", backupOf("two", "db-0", "missing"));
+    const status = await node.untilBackup("one");
+    await node.untilBackup("two");
+    const ask = async (pattern: RegExp, path: string) => {
+      const answer = await fetch(`http://${pattern.exec(node.logLines.join(""))?.[1]}${path}`);
+      return { status: answer.status, type: answer.headers.get("content-type"), text: await answer.text() };
+    };
+    assert.deepEqual([(await ask(health, "/healthz")).status, (await ask(health, "/readyz")).status], [200, 200]);
+    await node.put("restore.yaml", restoreOf("back", "db-0", "data", String(status.snapshotID)));
+    await node.untilRestore("back");
+    const { text, type } = await ask(given, "/metrics");
+    assert.equal(type, "text/plain; version=0.0.4; charset=utf-8");
+    for (const line of [
+      'podVolume_pod_volume_backup_enqueue_count{node="node-1"} 2',
+      'podVolume_pod_volume_backup_dequeue_count{node="node-1"} 1',
+      'fsb_bytes_total{operation="backup"} 11',
+      'fsb_files_total{operation="backup"} 2',
+      'fsb_files_total{operation="restore"} 2',
+      'fsb_errors_total{operation="backup",code="POD_VOLUME_NOT_FOUND"} 1',
+      'fsb_jobs_total{operation="backup",phase="Completed"} 1',
+      'fsb_jobs_total{operation="backup",phase="Failed"} 1',
+      'fsb_running{operation="backup"} 0',
+    ]) {
+      assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
+    }
+    await stop();
+    await assert.rejects(ask(health, "/healthz"));
+  });
+
+  it("tells once of a job that moves no byte, and of it again after it moved", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: { "a.txt": "hello" } });
+    const stalls: boolean[] = [];
+    const stalled = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const observer = {
+      ...blindObserver,
+      stalled: (_: string, isStalled: boolean) => {
+        stalls.push(isStalled);
+        if (isStalled) stalled.shift()?.resolve();
+      },
+    };
+    const [first, second] = stalled.map(({ promise }) => promise);
+    node.work.during = async (run) => {
+      run.onProgress({ bytesDone: 1, totalBytes: 5 });
+      await first;
+      run.onProgress({ bytesDone: 1, totalBytes: 5 });
+      run.onProgress({ bytesDone: 2, totalBytes: 5 });
+      await second;
+    };
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    node.start({ stallMs: 1000, observer });
+    assert.equal((await node.untilBackup("one")).phase, "Completed");
+    assert.deepEqual(stalls, [true, false, true, false]);
+    const told = node.logLines.filter((line) => line.includes("Data-Path-Stalled"));
+    assert.equal(told.length, 2);
+    assert.match(
+      told[0] ?? "",
+      /type=Warning .*backup of volume data of pod shop\/db-0 has not moved for 1 s, 1 of 5 bytes done: probably the object store/,
+    );
+    const lines = node.logLines.join("");
+    assert.match(lines, /level=warning msg="Async fs backup data path is stalled" .*bytesDone=1 totalBytes=5/);
+    assert.match(lines, /level=info msg="Async fs backup data path moves again"/);
+  });
+
+  it("tells of a job's start and end in the words of both generations of stock agents, and in one event each", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: { "a.txt": "hello" } });
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    await node.put("two.yaml", backupOf("two", "db-0", "missing"));
+    await node.put("three.yaml", backupOf("three", "db-0", "data", { cancel: true }));
+    const { stop } = node.start();
+    const { snapshotID } = await node.untilBackup("one");
+    await node.untilBackup("two");
+    await node.untilBackup("three");
+    await stop();
+    const said = node.logLines.flatMap((line) => /msg=(?:"(.*?[^\\])"|(\S+))/.exec(line)?.slice(1, 3) ?? []);
+    for (const message of [
+      ...["Starting controllers", "Controllers starting...", "PodVolumeBackup starting", "Found path matching glob"],
+      ...["PVB is marked as in progress", "Async fs backup data path started", "Opening backup repo"],
+      ...["Async fs backup data path completed", "PodVolumeBackup completed", "PVB completed"],
+      ...["Async fs backup data path failed", "update PVB status to Failed", "PVB is canceled"],
+    ]) {
+      assert.ok(said.includes(message), message);
+    }
+    const events = node.logLines.flatMap((line) => {
+      const [, name, type, reason, note] =
+        /Recorded event" .*name=(\S+) type=(\S+) reason=(\S+) note="(.*)"/.exec(line) ?? [];
+      return name === undefined ? [] : [{ name, what: `${type} ${reason}`, note }];
+    });
+    const of = (name: string) => events.filter((event) => event.name === name).map(({ what }) => what);
+    assert.deepEqual(of("one"), ["Normal Data-Path-Started", "Normal Data-Path-Completed"]);
+    assert.deepEqual(of("two"), ["Normal Data-Path-Started", "Warning Data-Path-Failed"]);
+    assert.deepEqual(of("three"), ["Normal Data-Path-Canceled"]);
+    const [, completed] = events.filter(({ name }) => name === "one");
+    assert.match(
+      completed?.note ?? "",
+      new RegExp(`^backup of volume data of pod shop/db-0 completed in \\d+ s, 5 bytes, .*, snapshot ${snapshotID}$`),
+    );
+    const [, failed] = events.filter(({ name }) => name === "two");
+    assert.match(
+      failed?.note ?? "",
+      /^backup of volume missing of pod shop\/db-0: data path backup failed: .*\[POD_VOLUME_NOT_FOUND\]/,
+    );
   });
 
   it("cancels a running backup and leaves no snapshot", async () => {

@@ -53,7 +53,7 @@ describe("the agent in a cluster", () => {
     ]);
     assert.equal(filedAs, "default@default:snapshot-pod-volume/kopia/shop/db-0/data");
 
-    assert.deepEqual(await eventReasons(cluster), ["Data-Path-Completed"]);
+    assert.deepEqual(await eventReasons(cluster, 2), ["Data-Path-Completed", "Data-Path-Started"]);
 
     // An API server that has just started denies everything for a moment, so this is seen only before.
     assert.doesNotMatch(agent.log(), /RESOURCE_STORE_DENIED/);
@@ -241,11 +241,11 @@ async function final(cluster: KubernetesCluster, plural: string, name: string, a
 }
 
 /** Of all events; the agent records them a moment after the phase. */
-async function eventReasons(cluster: KubernetesCluster): Promise<(string | undefined)[]> {
+async function eventReasons(cluster: KubernetesCluster, count: number): Promise<(string | undefined)[]> {
   for (const until = performance.now() + patienceMs; ; await sleepFor(50)) {
     const { body } = await cluster.ask("GET", "/api/v1/namespaces/velero/events");
     const reasons = itemsAt(body, "items").map((item) => textAt(item, "reason"));
-    if (reasons.length > 0 || performance.now() > until) return reasons;
+    if (reasons.length >= count || performance.now() > until) return reasons.sort();
   }
 }
 

@@ -48,6 +48,7 @@ export class CopyingWork implements VolumeWork {
       return {
         snapshotId,
         totalBytes,
+        fileCount: (await readdir(join(folder, snapshotId))).length,
         incrementalBytes: totalBytes,
         parentSnapshotId,
         unreadable: none,

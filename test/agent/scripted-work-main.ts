@@ -51,6 +51,7 @@ function scriptedWork({ log, onStoreRequest }: WorkSurroundings): VolumeWork {
       const outcome: BackupOutcome = {
         snapshotId: String(threadId),
         totalBytes: 0,
+        fileCount: 0,
         incrementalBytes: 0,
         parentSnapshotId: undefined,
         unreadable: none,
