@@ -1,7 +1,7 @@
 /** What everything promises that does the work of a node (src/agent/volume-work.ts). */
 
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type {
@@ -49,7 +49,13 @@ export function volumeWorkContract(name: string, open: (sink: WorkSink) => WorkU
       assert.deepEqual(backup.unreadable, { count: 0, first: [] });
       assert.equal(seen.at(-1)?.bytesDone, 10, "the last that is told of a job is all of it");
       const restore = await place.work.restore(node.restore(backup.snapshotId), running());
-      assert.deepEqual(restore, { totalBytes: 10, fileCount: 2, problems: { count: 0, first: [] } });
+      const { markerFolders, ...rest } = restore;
+      assert.deepEqual(rest, { totalBytes: 10, fileCount: 2, problems: { count: 0, first: [] } });
+      const { mode, uid: userId, gid: groupId } = statSync(node.target);
+      assert.deepEqual(markerFolders, [
+        { name: "the volume's root", mode: mode & 0o7777, userId, groupId },
+        { name: ".velero", mode: 0o755, userId: 0, groupId: 0 },
+      ]);
       assert.deepEqual(readdirSync(join(node.target, ".velero")), ["done"]);
       // The marker is put into the root when that has its times.
       const treeOf = (folder: string): Manifest =>
