@@ -1,8 +1,8 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 
-const patienceMs = 120_000;
+const patienceMs = 300_000;
 
-/** Looks until there is something, and gives that. Fails after two minutes with what `explain` tells. */
+/** Looks until there is something, and gives that. Fails after five minutes with what `explain` tells. */
 export async function until<Found>(look: () => Promise<Found | undefined>, explain: () => string): Promise<Found> {
   for (const giveUpAt = performance.now() + patienceMs; ; await sleepFor(100)) {
     const found = await look();
