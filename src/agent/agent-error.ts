@@ -3,6 +3,7 @@ import { CodedError } from "../base/errors.ts";
 export type AgentErrorCode =
   | "AGENT_ALREADY_RUNNING"
   | "AGENT_LISTEN_FAILED"
+  | "AGENT_MOUNT_PROPAGATION_MISSING"
   | "AGENT_OPTIONS_INVALID"
   | "AGENT_PODS_ROOT_INVALID"
   | "AGENT_STOPPED"

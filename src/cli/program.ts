@@ -7,6 +7,8 @@
 import { Command, CommanderError } from "commander";
 import { isAbort } from "../base/errors.ts";
 import { addAgentCommand } from "./agent.ts";
+import { addBackupCommand } from "./backup.ts";
+import { addCheckNodeCommand } from "./check-node.ts";
 import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";
 import type { Invocation } from "./invocation.ts";
@@ -44,6 +46,7 @@ export async function run(
   if (name === "fsb") {
     if (args[0] !== "agent" && args[0] !== "node-agent") await addEngineCommands(program, invocation);
     addAgentCommand(program, invocation);
+    addCheckNodeCommand(program, invocation);
   }
   addNodeAgentCommand(program, invocation);
   try {

@@ -11,7 +11,7 @@ import { Page } from "./page.ts";
 
 const page = new Page("docs/operations/command-line.md");
 const documented = page.headings(3);
-const daemons = ["fsb agent", "fsb node-agent server"];
+const withoutRepository = ["fsb agent", "fsb node-agent server", "fsb check-node"];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
 const veleroFlags = flagsIn(page.section("Of a Velero server"));
 
@@ -28,7 +28,10 @@ describe("docs/operations/command-line.md", () => {
         (match) => match[1] as string,
       );
       const ofRepository = command === "fsb repo create" ? commonFlags : [...commonFlags, ...veleroFlags];
-      const expected = [...flagsIn(page.section(command)), ...(daemons.includes(command) ? [] : ofRepository)];
+      const expected = [
+        ...flagsIn(page.section(command)),
+        ...(withoutRepository.includes(command) ? [] : ofRepository),
+      ];
       assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
     }
   });
