@@ -7,7 +7,6 @@
 import { Command, CommanderError } from "commander";
 import { isAbort } from "../base/errors.ts";
 import { addAgentCommand } from "./agent.ts";
-import { addBackupCommand } from "./backup.ts";
 import { addCheckNodeCommand } from "./check-node.ts";
 import { CliError } from "./cli-error.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";

@@ -1,6 +1,6 @@
 /**
- * The agent in a cluster, as a process that logs in as a user with the rights it needs and no others. What a Velero
- * server and a kubelet would do, the test does.
+ * The agent in a cluster, as a process that logs in as a user with the roles that daemonset/ ships and no other rights.
+ * What a Velero server and a kubelet would do, the test does.
  */
 
 import assert from "node:assert/strict";
@@ -9,11 +9,12 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
-import { allowAgent, type ClusterAgent, startClusterAgent } from "../support/cluster-agent.ts";
+import { type ClusterAgent, startClusterAgent } from "../support/cluster-agent.ts";
 import { fsb, fsbJson } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { lacking, requireRoot } from "../support/required.ts";
+import { giveShippedRoles, takeShippedRoles } from "../support/shipped-roles.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { veleroCrds } from "../support/velero-crds.ts";
 
@@ -89,8 +90,7 @@ describe("the agent in a cluster", () => {
     const podsRoot = join(folder, "pods");
     await prepare(cluster, join(folder, "store"));
     await fsb(["repo", "create", "--repo", join(folder, "store", "kopia", "shop")]);
-    const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/node-agent";
-    await cluster.remove(binding);
+    await takeShippedRoles(cluster);
     await cluster.stopApiServer();
     await using agent = await startClusterAgent(cluster, { node: "node-a", podsRoot });
     await agent.says(/Backups and restores of this node fail until its pods' folder is there.*AGENT_PODS_ROOT_INVALID/);
@@ -99,7 +99,7 @@ describe("the agent in a cluster", () => {
     for (const where of ["pods in all namespaces", "podvolumebackups.velero.io in namespace velero"]) {
       await agent.says(new RegExp(`Failed to watch, trying again.*hint: a role must allow the verb list on ${where}`));
     }
-    await allowAgent(cluster);
+    await giveShippedRoles(cluster);
 
     const source = await putPod(cluster, folder, "db-2");
     const ownerReferences = [await putBackup(cluster, "weekly")];
@@ -162,7 +162,7 @@ async function prepare(cluster: KubernetesCluster, fspath: string): Promise<void
     await cluster.put("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
   await cluster.define(veleroCrds);
-  await allowAgent(cluster);
+  await giveShippedRoles(cluster);
   await put(cluster, "/api/v1/namespaces/velero/secrets", {
     ...named("v1", "Secret", "velero", "velero-repo-credentials"),
     stringData: { "repository-password": repositoryPassword },

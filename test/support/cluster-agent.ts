@@ -1,27 +1,10 @@
-/** `fsb agent` on a cluster, as a process that logs in as the user "agent", who may do what the agent needs and no more. */
+/** `fsb agent` on a cluster, as a process that logs in as the user "agent", whose rights a test gives it. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { JsonObject } from "../../src/kubernetes/json.ts";
 import { BackgroundProgram } from "./background-program.ts";
 import type { KubernetesCluster } from "./kubernetes-cluster.ts";
 import { until } from "./until.ts";
-
-/** The least that backing up and restoring volumes of pods needs. */
-export const agentRights: readonly JsonObject[] = [
-  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
-  { apiGroups: [""], resources: ["configmaps", "nodes", "persistentvolumeclaims"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["persistentvolumes", "secrets"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
-  { apiGroups: ["storage.k8s.io"], resources: ["csidrivers"], verbs: ["get"] },
-  {
-    apiGroups: ["velero.io"],
-    resources: ["podvolumebackups", "podvolumerestores"],
-    verbs: ["get", "list", "watch", "patch"],
-  },
-  { apiGroups: ["velero.io"], resources: ["backuprepositories"], verbs: ["get", "list", "watch"] },
-  { apiGroups: ["velero.io"], resources: ["backupstoragelocations", "backups"], verbs: ["get"] },
-];
 
 export interface ClusterAgentOptions {
   readonly node: string;
@@ -32,11 +15,6 @@ export interface ClusterAgentOptions {
 }
 
 const launcher = join(import.meta.dirname, "..", "..", "src", "launch.mjs");
-
-/** Gives the user "agent" the rights that the agent needs. */
-export async function allowAgent(cluster: KubernetesCluster): Promise<void> {
-  await cluster.allow("node-agent", agentRights);
-}
 
 /** Starts the process, which looks at the cluster a moment later. */
 export async function startClusterAgent(

@@ -18,12 +18,13 @@ import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
 import type { S3Location } from "../../src/repository/blob/s3-location.ts";
-import { allowAgent, type ClusterAgent, startClusterAgent } from "./cluster-agent.ts";
+import { type ClusterAgent, startClusterAgent } from "./cluster-agent.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { type Kopia, requireKopia } from "./kopia.ts";
 import { KubernetesCluster, startCluster } from "./kubernetes-cluster.ts";
 import { lacking, requireRoot } from "./required.ts";
 import { type ObjectServer, requireSeaweedfs } from "./seaweedfs.ts";
+import { giveShippedRoles } from "./shipped-roles.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { until } from "./until.ts";
 import {
@@ -92,7 +93,7 @@ async function start(
   const node = parts.use(new ClusterNode(cluster, nodeName, join(cluster.folder, "pods")));
   const server = parts.use(new VeleroServer(programs, cluster));
   await server.start();
-  await allowAgent(cluster);
+  await giveShippedRoles(cluster);
   const agent = parts.use(await startClusterAgent(cluster, { node: nodeName, podsRoot: node.podsRoot }));
   return new VeleroCluster({ version, cluster, bucket, location, node, server, agent, parts: parts.move() });
 }
