@@ -120,6 +120,7 @@ export class KubernetesCluster implements AsyncDisposable {
       `--cert-dir=${join(this.folder, "certificates")}`,
       `--token-auth-file=${join(this.folder, "tokens.csv")}`,
       "--authorization-mode=RBAC",
+      "--allow-privileged",
       "--service-cluster-ip-range=10.0.0.0/24",
       `--service-account-key-file=${accounts}`,
       `--service-account-signing-key-file=${accounts}`,
