@@ -140,7 +140,16 @@ async function resolveFolder(path: string): Promise<string> {
 /** As kopia names its client: the host up to its first dot, in lower case. */
 function ownSource(path: string): SnapshotSource {
   const host = (hostname().split(".")[0] ?? "").toLowerCase();
-  return { userName: userInfo().username, host, path };
+  return { userName: ownUserName(), host, path };
+}
+
+/** The number of a user that the system has no name for, as in a container. */
+function ownUserName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 0); // That there is none is the only reason.
+  }
 }
 
 function parseSource(text: string): SnapshotSource {
