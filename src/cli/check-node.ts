@@ -4,9 +4,10 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
-import { type CommonOptions, type Invocation, jsonOption, outputOf } from "./invocation.ts";
+import type { Invocation } from "./invocation.ts";
+import { Output } from "./terminal.ts";
 
-interface CheckNodeOptions extends CommonOptions {
+interface CheckNodeOptions {
   readonly kubeconfig?: string;
   readonly podsRoot: string;
   readonly node: string;
@@ -21,7 +22,6 @@ export function addCheckNodeCommand(program: Command, invocation: Invocation): v
     .addOption(new Option("--pods-root <folder>", "the kubelet's folder of pods").default("/var/lib/kubelet/pods"))
     .addOption(new Option("--node <name>", "this node's name").env("NODE_NAME").makeOptionMandatory())
     .addOption(new Option("-n, --namespace <name>", "Velero's namespace").env("VELERO_NAMESPACE").default("velero"))
-    .addOption(jsonOption)
     .action((options: CheckNodeOptions) => check(invocation, options));
 }
 
@@ -38,9 +38,7 @@ async function check(invocation: Invocation, options: CheckNodeOptions): Promise
   const connection = await openApiConnection({ ...named, env: process.env, clock: systemClock });
   const by = { component: "check-node", host: node, clock: systemClock, log: silentLog, random: Math.random };
   await using store = new ApiResourceStore({ connection, ...by });
-  const found = await checkNode({ store, podsRoot, node, veleroNamespace }, invocation.signal);
-  await outputOf(invocation, options).result({ node, podsRoot, ...found }, () => {
-    const folders = `${found.runningPods - found.withoutFolder} of ${found.runningPods} running pods`;
-    return `an agent can work on node ${node}: ${folders} have a folder in ${podsRoot}`;
-  });
+  const { runningPods, withoutFolder } = await checkNode({ store, podsRoot, node, veleroNamespace }, invocation.signal);
+  const folders = `${runningPods - withoutFolder} of ${runningPods} running pods have a folder in ${podsRoot}`;
+  await new Output(invocation.terminal, false).result({}, () => `an agent can work on node ${node}: ${folders}`);
 }

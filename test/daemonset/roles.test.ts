@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { fsbJson, tryFsb } from "../support/fsb.ts";
+import { fsb, tryFsb } from "../support/fsb.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { lacking } from "../support/required.ts";
 import { type Deed, giveShippedRoles, mayAgent, takeShippedRoles } from "../support/shipped-roles.ts";
@@ -83,7 +83,7 @@ describe("the shipped roles", () => {
     await prepare(cluster);
     const folder = temporaryFolder(t);
     const args = ["check-node", "--kubeconfig", cluster.kubeconfig("agent"), "--node", "node-a", "--pods-root", folder];
-    assert.deepEqual(await fsbJson(args), { node: "node-a", podsRoot: folder, runningPods: 0, withoutFolder: 0 });
+    assert.match(await fsb(args), /^an agent can work on node node-a: 0 of 0 running pods/);
     await takeShippedRoles(cluster);
     const run = await tryFsb(args);
     assert.equal(run.exitCode, 1, run.stderr);
