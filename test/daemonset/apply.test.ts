@@ -152,7 +152,10 @@ function monitoringKind(kind: "PodMonitor" | "PrometheusRule"): JsonObject {
     PodMonitor: {
       jobLabel: text,
       selector: { type: "object", properties: { matchLabels: texts } },
-      podMetricsEndpoints: list({ port: text, path: text, interval: text }),
+      podMetricsEndpoints: list({
+        ...{ port: text, path: text, interval: text, honorLabels: { type: "boolean" } },
+        relabelings: list({ sourceLabels: { type: "array", items: text }, targetLabel: text }),
+      }),
     },
     PrometheusRule: {
       groups: list({
