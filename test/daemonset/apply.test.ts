@@ -10,7 +10,8 @@ import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.t
 import { describeRun, runProgram } from "../support/program.ts";
 import { lacking } from "../support/required.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { buildRenderers, objectNamed, type Rendered, renderWithHelm, renderWithKustomize } from "./render.ts";
+import { veleroVersions } from "../support/velero-server.ts";
+import { buildRenderers, changes, objectNamed, type Rendered, renderWithHelm, renderWithKustomize } from "./render.ts";
 import { stockDaemonSet } from "./stock-daemon-set.ts";
 
 const cluster = await startCluster();
@@ -55,34 +56,51 @@ describe("the API server", () => {
 });
 
 describe("the stock agent's place", () => {
-  it("is taken by a change of its DaemonSet's image, and given back by another", async (t) => {
-    const set = await setUp(t);
-    if (set === undefined) return;
-    await set.cluster.put(daemonSets, stockDaemonSet);
-    for (const image of ["fsb:0.1.0", "velero/velero:v1.18.1"]) {
-      const args = ["--namespace", "velero", "set", "image", "daemonset/node-agent", `node-agent=${image}`];
-      await kubectl(set, args);
-      const { body } = await set.cluster.ask("GET", `${daemonSets}/node-agent`);
-      const [container] = itemsAt(fieldAt(body, "spec", "template", "spec"), "containers");
-      assert.equal(textAt(container, "image"), image);
-      assert.deepEqual(missingIn(body, withImage(stockDaemonSet, image)), []);
-    }
-  });
+  for (const version of veleroVersions) {
+    it(`is taken by a change of the image of ${version}'s DaemonSet, and given back by another`, async (t) => {
+      const set = await setUp(t);
+      const stock = set && (await stockDaemonSet(t, version, set.cluster));
+      if (set === undefined || stock === undefined) return;
+      await set.cluster.put(daemonSets, stock);
+      for (const image of ["fsb:0.1.0", imageOf(stock)]) {
+        await kubectl(set, ["--namespace", "velero", "set", "image", "daemonset/node-agent", `node-agent=${image}`]);
+        const { body } = await set.cluster.ask("GET", `${daemonSets}/node-agent`);
+        assert.equal(imageOf(body), image);
+        assert.deepEqual(
+          missingIn(body, stock).filter((path) => !path.endsWith(".image")),
+          [],
+        );
+      }
+    });
 
-  it("is taken by the base once its DaemonSet is deleted, and given back the same way", async (t) => {
-    const set = await setUp(t);
-    if (set === undefined) return;
-    const ours = objectNamed(await renderWithKustomize(t, set, {}), "DaemonSet node-agent");
-    for (const next of [stockDaemonSet, ours, stockDaemonSet]) {
-      await kubectl(set, ["--namespace", "velero", "delete", "daemonset", "node-agent", "--ignore-not-found"]);
-      await apply(t, set, [next], []);
-      const { body } = await set.cluster.ask("GET", `${daemonSets}/node-agent`);
-      assert.deepEqual(missingIn(body, next), []);
-      const volumes = (object: unknown) =>
-        itemsAt(fieldAt(object, "spec", "template", "spec"), "volumes").map((volume) => textAt(volume, "name"));
-      assert.deepEqual(volumes(body), volumes(next), "nothing of the other one is left");
-    }
-  });
+    it(`is taken by the component image-only, which changes nothing else of ${version}'s DaemonSet`, async (t) => {
+      const set = await setUp(t);
+      const own = set && (await stockDaemonSet(t, version, set.cluster));
+      if (set === undefined || own === undefined) return;
+      const before = await renderWithKustomize(t, set, { resources: [], own });
+      const after = await renderWithKustomize(t, set, { resources: [], own, components: ["image-only"] });
+      const base = objectNamed(await renderWithKustomize(t, set, {}), "DaemonSet node-agent");
+      assert.deepEqual(changes(before, after), {
+        "DaemonSet node-agent.spec.template.spec.containers.0.image": imageOf(base),
+      });
+    });
+
+    it(`is taken by the base once ${version}'s DaemonSet is deleted, and given back the same way`, async (t) => {
+      const set = await setUp(t);
+      const stock = set && (await stockDaemonSet(t, version, set.cluster));
+      if (set === undefined || stock === undefined) return;
+      const ours = objectNamed(await renderWithKustomize(t, set, {}), "DaemonSet node-agent");
+      for (const next of [stock, ours, stock]) {
+        await kubectl(set, ["--namespace", "velero", "delete", "daemonset", "node-agent", "--ignore-not-found"]);
+        await apply(t, set, [next], []);
+        const { body } = await set.cluster.ask("GET", `${daemonSets}/node-agent`);
+        assert.deepEqual(missingIn(body, next), []);
+        const volumes = (object: unknown) =>
+          itemsAt(fieldAt(object, "spec", "template", "spec"), "volumes").map((volume) => textAt(volume, "name"));
+        assert.deepEqual(volumes(body), volumes(next), "nothing of the other one is left");
+      }
+    });
+  }
 });
 
 interface SetUp {
@@ -135,8 +153,9 @@ function missingIn(found: unknown, wanted: unknown, path = ""): string[] {
   return Object.entries(wanted).flatMap(([key, value]) => missingIn(fields[key], value, `${path}.${key}`));
 }
 
-function withImage(daemonSet: JsonObject, image: string): JsonObject {
-  return JSON.parse(JSON.stringify(daemonSet).replace(/"image":"[^"]*"/, `"image":${JSON.stringify(image)}`));
+function imageOf(daemonSet: unknown): string {
+  const [container] = itemsAt(fieldAt(daemonSet, "spec", "template", "spec"), "containers");
+  return textAt(container, "image") ?? "";
 }
 
 function nameOf(object: JsonObject): string {

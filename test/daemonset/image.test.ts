@@ -5,7 +5,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it, type TestContext } from "node:test";
@@ -13,9 +15,13 @@ import { parse } from "yaml";
 import { layOutImage } from "../../daemonset/image-root.ts";
 import { fieldAt, itemsAt } from "../../src/kubernetes/json.ts";
 import { repositoryPassword } from "../support/kopia.ts";
+import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { describeRun, type ProgramResult, runProgram } from "../support/program.ts";
 import { lacking, requireRoot } from "../support/required.ts";
+import { giveShippedRoles } from "../support/shipped-roles.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
+import { veleroCrds } from "../support/velero-crds.ts";
 import { daemonsetFolder } from "./render.ts";
 
 const project = join(daemonsetFolder, "..");
@@ -24,7 +30,11 @@ after(() => {
   for (const root of roots) fs.rmSync(root, { recursive: true, force: true });
 });
 const image = fs.existsSync(join(project, "dist", "cli", "main.js")) ? layOut() : undefined;
-const capabilities = capabilitiesOfDaemonSet();
+const pod = fieldAt(
+  parse(fs.readFileSync(join(daemonsetFolder, "base", "daemon-set.yaml"), "utf8")),
+  ...["spec", "template", "spec"],
+);
+const capabilities = capabilitiesOf(itemsAt(pod, "containers")[0]);
 
 describe("the image", () => {
   /** Capability, and a complaint of the run that lacks it. */
@@ -71,6 +81,62 @@ describe("the image", () => {
     const version = await container.run(["/fsb", "--version"], nobody);
     const { version: expected } = JSON.parse(fs.readFileSync(join(project, "package.json"), "utf8"));
     assert.equal(version.stdout.toString().trim(), expected, describeRun(version));
+  });
+
+  it("serves a cluster with the DaemonSet's own arguments, and answers its probes and scrapes", async (t) => {
+    if (image === undefined) return lacking(t, "dist/ is not built; npm run build does it");
+    if (!requireRoot(t)) return;
+    const started = await startCluster();
+    if (!(started instanceof KubernetesCluster)) return lacking(t, started.missing);
+    await using cluster = started;
+    await cluster.put("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "velero" } });
+    await cluster.define(veleroCrds);
+    await giveShippedRoles(cluster);
+    const container = newContainer(t, image.root);
+    fs.copyFileSync(cluster.certificateFile, join(container.scratch, "ca.crt"));
+    const kubeconfig = fs.readFileSync(cluster.kubeconfig("agent"), "utf8");
+    const inside = kubeconfig.replace(cluster.certificateFile, "/scratch/ca.crt");
+    fs.writeFileSync(join(container.scratch, "kubeconfig"), inside);
+    const env = { NODE_NAME: "node-a", VELERO_NAMESPACE: "velero", KUBECONFIG: "/scratch/kubeconfig" };
+    const asPod = { user: 0, capabilities };
+
+    const [check] = itemsAt(pod, "initContainers");
+    const checked = await container.run(commandOf(check), { user: 0, capabilities: [] }, { env });
+    // Here the folder is no mount that a kubelet made, and the check sees that.
+    assert.match(checked.stderr, /AGENT_MOUNT_PROPAGATION_MISSING/, describeRun(checked));
+
+    const [agent] = itemsAt(pod, "containers");
+    const probes = ["livenessProbe", "readinessProbe"].map((probe) => [probe, "httpGet"] as const);
+    const [metrics, health] = await freePorts(2);
+    const command = commandOf(agent).map((arg) => arg.replace(/:8085$/, `:${metrics}`).replace(/:8086$/, `:${health}`));
+    let pid = 0;
+    const ended = container.run(command, asPod, { env, onStart: (leader) => (pid = leader) });
+    let isOver = false;
+    ended.then(
+      () => (isOver = true),
+      () => (isOver = true),
+    );
+    try {
+      for (const [probe, httpGet] of probes) {
+        assert.equal(fieldAt(agent, probe, httpGet, "port"), "health");
+        const url = `http://127.0.0.1:${health}${fieldAt(agent, probe, httpGet, "path")}`;
+        await until(
+          async () => isOver || ((await fetch(url).catch(() => undefined))?.status === 200 ? true : undefined), // Not yet.
+          () => `${probe} is answered`,
+        );
+      }
+      const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+      assert.match(text, /^fsb_build_info\{/m);
+    } finally {
+      if (!isOver) process.kill(pid, "SIGTERM");
+    }
+    const run = await ended;
+    assert.equal(run.exitCode, 0, `${describeRun(run)}\n${run.stdout}`);
+    assert.doesNotMatch(
+      `${run.stdout}${run.stderr}`,
+      /Ignored flags|RESOURCE_STORE_DENIED|level=error/,
+      run.stdout.toString(),
+    );
   });
 
   it("backs up and restores owners, modes and times of all users' files with the DaemonSet's capabilities", async (t) => {
@@ -129,6 +195,7 @@ interface Container {
   run(
     args: readonly string[],
     as: { readonly user: number; readonly capabilities: readonly string[] },
+    options?: { readonly env?: NodeJS.ProcessEnv; readonly onStart?: (pid: number) => void },
   ): Promise<ProgramResult>;
 }
 
@@ -150,14 +217,15 @@ function newContainer(t: TestContext, root: string): Container {
   return {
     pods,
     scratch,
-    run(args, { user, capabilities: kept }) {
+    run(args, { user, capabilities: kept }, { env, ...options } = {}) {
       const bounding = ["-all", ...kept.map((name) => `+${name.toLowerCase()}`)].join(",");
       const privileges = ["--no-new-privs", "--bounding-set", bounding, "--inh-caps", "-all", "--clear-groups"];
       const identity = [`--reuid=${user}`, `--regid=${user}`];
       const inside = [...privileges, ...identity, ...args];
       const all = ["--mount", "--propagation", "private", "sh", "-c", script, "sh", root, pods, scratch, ...inside];
       return runProgram("unshare", all, {
-        env: { PATH: process.env.PATH, TMPDIR: "/scratch", FSB_PASSWORD: repositoryPassword },
+        env: { PATH: process.env.PATH, TMPDIR: "/scratch", FSB_PASSWORD: repositoryPassword, ...env },
+        ...options,
       });
     },
   };
@@ -217,11 +285,21 @@ function picture(folder: string): readonly string[] {
     });
 }
 
-function capabilitiesOfDaemonSet(): readonly string[] {
-  const daemonSet: unknown = parse(fs.readFileSync(join(daemonsetFolder, "base", "daemon-set.yaml"), "utf8"));
-  const [agent] = itemsAt(fieldAt(daemonSet, "spec", "template", "spec"), "containers");
-  assert.deepEqual(fieldAt(agent, "securityContext", "capabilities", "drop"), ["ALL"]);
-  return itemsAt(agent, "securityContext", "capabilities", "add") as string[];
+function capabilitiesOf(container: unknown): readonly string[] {
+  assert.deepEqual(fieldAt(container, "securityContext", "capabilities", "drop"), ["ALL"]);
+  return itemsAt(container, "securityContext", "capabilities", "add") as string[];
+}
+
+function commandOf(container: unknown): readonly string[] {
+  return [...itemsAt(container, "command"), ...itemsAt(container, "args")] as string[];
+}
+
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  for (const server of servers) if (!server.listening) await once(server, "listening");
+  const ports = servers.map((server) => (server.address() as { readonly port: number }).port);
+  for (const server of servers) server.close();
+  return ports;
 }
 
 function nodeSize(root: string): number {

@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fieldAt, itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
-import { buildRenderers, objectNamed, type Rendered, renderWithHelm, renderWithKustomize, tryHelm } from "./render.ts";
-import { stockDaemonSet } from "./stock-daemon-set.ts";
+import { type JsonObject, textAt } from "../../src/kubernetes/json.ts";
+import { buildRenderers, changes, objectNamed, renderWithHelm, renderWithKustomize, tryHelm } from "./render.ts";
 
 const daemonSetKey = "DaemonSet node-agent";
 
@@ -138,39 +137,3 @@ describe("the Helm chart", () => {
     }
   });
 });
-
-describe("the component image-only", () => {
-  it("changes the stock DaemonSet's image and nothing else", async (t) => {
-    const renderers = await buildRenderers(t);
-    if (renderers === undefined) return;
-    const own = stockDaemonSet;
-    const before = await renderWithKustomize(t, renderers, { resources: [], own });
-    const after = await renderWithKustomize(t, renderers, { resources: [], own, components: ["image-only"] });
-    const base = objectNamed(await renderWithKustomize(t, renderers, {}), daemonSetKey);
-    const [container] = itemsAt(fieldAt(base, "spec", "template", "spec"), "containers");
-    assert.deepEqual(changes(before, after), {
-      [`${daemonSetKey}.spec.template.spec.containers.0.image`]: textAt(container, "image"),
-    });
-  });
-});
-
-/** By path what is different afterwards, with its new value; undefined where there is none any more. */
-function changes(before: Rendered, after: Rendered): Record<string, unknown> {
-  return differences(Object.fromEntries(before), Object.fromEntries(after));
-}
-
-function differences(before: unknown, after: unknown, path = ""): Record<string, unknown> {
-  if (!isCollection(before) || !isCollection(after)) {
-    return Object.is(before, after) ? {} : { [path]: after };
-  }
-  const all: Record<string, unknown> = {};
-  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const at = path === "" ? key : `${path}.${key}`;
-    Object.assign(all, differences(before[key], after[key], at));
-  }
-  return all;
-}
-
-function isCollection(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
-}

@@ -104,3 +104,24 @@ function parseRendered(stream: string): Rendered {
   assert.equal(rendered.size, keyed.length, "no object comes twice");
   return rendered;
 }
+
+/** By path what is different afterwards, with its new value; undefined where there is none any more. */
+export function changes(before: Rendered, after: Rendered): Record<string, unknown> {
+  return differences(Object.fromEntries(before), Object.fromEntries(after));
+}
+
+function differences(before: unknown, after: unknown, path = ""): Record<string, unknown> {
+  if (!isCollection(before) || !isCollection(after)) {
+    return Object.is(before, after) ? {} : { [path]: after };
+  }
+  const all: Record<string, unknown> = {};
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const at = path === "" ? key : `${path}.${key}`;
+    Object.assign(all, differences(before[key], after[key], at));
+  }
+  return all;
+}
+
+function isCollection(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}

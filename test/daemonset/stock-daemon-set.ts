@@ -1,64 +1,43 @@
-/**
- * DaemonSet node-agent as `velero install --use-node-agent` of 1.18 makes it, with a secret file.
- *
- * Source: the specification of Velero's contract, 7.1 and 6.2.
- */
+/** DaemonSet node-agent as Velero's own program makes it: `velero install --use-node-agent`, with a secret file. */
 
-import type { JsonObject } from "../../src/kubernetes/json.ts";
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { itemsAt, type JsonObject, textAt } from "../../src/kubernetes/json.ts";
+import type { KubernetesCluster } from "../support/kubernetes-cluster.ts";
+import { describeRun, runProgram } from "../support/program.ts";
+import { lacking } from "../support/required.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { buildVelero, type VeleroVersion } from "../support/velero-server.ts";
 
-const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
-const propagation = { mountPropagation: "HostToContainer" };
-
-export const stockDaemonSet: JsonObject = {
-  apiVersion: "apps/v1",
-  kind: "DaemonSet",
-  metadata: { name: "node-agent", namespace: "velero", labels: { component: "velero" } },
-  spec: {
-    selector: { matchLabels: { name: "node-agent" } },
-    template: {
-      metadata: { labels: { component: "velero", name: "node-agent", role: "node-agent" } },
-      spec: {
-        serviceAccountName: "velero",
-        securityContext: { runAsUser: 0 },
-        affinity: {
-          nodeAffinity: {
-            requiredDuringSchedulingIgnoredDuringExecution: {
-              nodeSelectorTerms: [
-                { matchExpressions: [{ key: "kubernetes.io/os", operator: "NotIn", values: ["windows"] }] },
-              ],
-            },
-          },
-        },
-        containers: [
-          {
-            name: "node-agent",
-            image: "velero/velero:v1.18.1",
-            imagePullPolicy: "IfNotPresent",
-            command: ["/velero"],
-            args: ["node-agent", "server", "--features="],
-            ports: [{ name: "metrics", containerPort: 8085 }],
-            securityContext: { privileged: false },
-            env: [
-              field("NODE_NAME", "spec.nodeName"),
-              field("VELERO_NAMESPACE", "metadata.namespace"),
-              { name: "VELERO_SCRATCH_DIR", value: "/scratch" },
-              { name: "AWS_SHARED_CREDENTIALS_FILE", value: "/credentials/cloud" },
-            ],
-            volumeMounts: [
-              { name: "host-pods", mountPath: "/host_pods", ...propagation },
-              { name: "host-plugins", mountPath: "/var/lib/kubelet/plugins", ...propagation },
-              { name: "scratch", mountPath: "/scratch" },
-              { name: "cloud-credentials", mountPath: "/credentials" },
-            ],
-          },
-        ],
-        volumes: [
-          { name: "host-pods", hostPath: { path: "/var/lib/kubelet/pods" } },
-          { name: "host-plugins", hostPath: { path: "/var/lib/kubelet/plugins" } },
-          { name: "scratch", emptyDir: {} },
-          { name: "cloud-credentials", secret: { secretName: "cloud-credentials", defaultMode: 292 } },
-        ],
-      },
-    },
-  },
-};
+/** Undefined when the test was skipped. The cluster is asked for its version. */
+export async function stockDaemonSet(
+  t: TestContext,
+  version: VeleroVersion,
+  cluster: KubernetesCluster,
+): Promise<JsonObject | undefined> {
+  const velero = await buildVelero(version);
+  if (!("program" in velero)) return lacking(t, velero.missing);
+  const folder = temporaryFolder(t);
+  const secretFile = join(folder, "cloud");
+  writeFileSync(secretFile, "[default]\n");
+  const storage = [
+    "--provider",
+    "aws",
+    "--plugins",
+    "example.test/plugin",
+    "--bucket",
+    "b",
+    "--secret-file",
+    secretFile,
+  ];
+  const args = ["install", "--use-node-agent", "--use-volume-snapshots=false", ...storage, "--dry-run", "-o", "json"];
+  const env = { HOME: folder, KUBECONFIG: cluster.kubeconfig("admin") };
+  const run = await runProgram(velero.program, args, { env });
+  assert.equal(run.exitCode, 0, describeRun(run));
+  const items = itemsAt(JSON.parse(run.stdout.toString()), "items");
+  const daemonSet = items.find((item) => textAt(item, "kind") === "DaemonSet") as JsonObject | undefined;
+  assert.equal(textAt(daemonSet, "metadata", "name"), "node-agent");
+  return JSON.parse(JSON.stringify(daemonSet), (_, value) => value ?? undefined) as JsonObject; // Times that are null.
+}
