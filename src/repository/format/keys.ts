@@ -19,11 +19,21 @@ const saltBytesMin = 16;
 /** 128 × N × r = 64 MiB for N = 65536, r = 8; OpenSSL asks for a little more. */
 const scryptMemoryMax = 96 << 20;
 
-const scryptKey = promisify(
+const scryptAtOnce = promisify(
   (password: Uint8Array, salt: Uint8Array, done: (error: Error | null, key: Buffer) => void) => {
     scrypt(password, salt, keyBytes, { N: 65_536, r: 8, p: 1, maxmem: scryptMemoryMax }, done);
   },
 );
+
+let lastScrypt: Promise<unknown> = Promise.resolve();
+
+/** One after another, so that jobs that start together take the 64 MiB once. */
+function scryptKey(password: Uint8Array, salt: Uint8Array): Promise<Buffer> {
+  const key = lastScrypt.then(() => scryptAtOnce(password, salt));
+  lastScrypt = key.catch(() => undefined); // Its caller has it.
+  return key;
+}
+
 const pbkdf2Key = promisify(pbkdf2);
 
 /** The key that opens a repository's format secrets. Takes a tenth of a second or so: that is its purpose. */

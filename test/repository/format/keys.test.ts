@@ -48,6 +48,13 @@ test("the format key comes from the password by scrypt, or by PBKDF2 where the f
   );
 });
 
+test("keys that are asked for at once are each that of their password", async () => {
+  const asked = [password, "another", password].map((text) => deriveFormatKey("scrypt-65536-8-1", text, uniqueId));
+  const [first, other, last] = (await Promise.all(asked)).map(toHex);
+  assert.deepEqual([first, last], [toHex(formatKey), toHex(formatKey)]);
+  assert.notEqual(other, first);
+});
+
 test("an unknown key derivation is refused by name, and a salt that is too short too", async () => {
   await assert.rejects(deriveFormatKey("scrypt-1-1-1", password, uniqueId), {
     code: "REPOSITORY_UNSUPPORTED",
