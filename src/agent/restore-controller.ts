@@ -39,7 +39,7 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
       // A restore is there before its pod is on a node, and before restore-wait runs.
       {
         type: pods,
-        scope: { fields: { "spec.nodeName": settings.node } },
+        scope: { fields: { "spec.nodeName": settings.node }, only: "metadata" },
         keysFor: (object) => restoresOfPods.of(keyOf(object.metadata)),
       },
     ],

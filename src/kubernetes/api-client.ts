@@ -28,6 +28,8 @@ export interface ApiRequest {
   /** Below the server's address, beginning with a slash; encoded. */
   readonly path: string;
   readonly query?: URLSearchParams;
+  /** Of the answer; default "application/json". */
+  readonly accept?: string;
   /** Sent as a merge patch for PATCH. */
   readonly body?: JsonObject;
 }
@@ -140,7 +142,7 @@ export class ApiClient implements Disposable {
       timeout: limits.stallMs,
       headers: {
         ...headers,
-        accept: "application/json",
+        accept: asked.accept ?? "application/json",
         "user-agent": "fsb",
         ...(asked.body === undefined ? {} : { "content-type": contentType }),
       },

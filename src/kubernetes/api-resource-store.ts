@@ -82,7 +82,8 @@ export class ApiResourceStore implements ResourceStore {
     options: { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent> {
     const { clock, log, random, silenceMaxMs } = this.#options;
-    const feed = new WatchFeed(scope);
+    // Without what the fields are in, only the server can tell whether they match.
+    const feed = new WatchFeed(scope.only === "metadata" ? { ...scope, fields: {} } : scope);
     const stop = new AbortController();
     const onAbort = () => stop.abort(options.signal.reason);
     options.signal.throwIfAborted();

@@ -27,6 +27,11 @@ const pageLength = 250;
 const listAttempts = 3;
 /** A server sends a bookmark about every minute; after this silence the connection is taken for dead. */
 const silenceMaxMs = 150_000;
+/** Source: Kubernetes API concepts, "Metadata-only fetches". A server that lacks it gives whole objects. */
+const metadataOnly = {
+  list: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+  watch: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+};
 /** The server ends a watch after this and as much again, by chance. */
 const watchSecondsMin = 300;
 /** A watch that lasted so long is not what is wrong, however it ended. */
@@ -117,7 +122,7 @@ async function listOnce(client: ApiClient, type: ResourceType, scope: ResourceSc
   query.set("limit", String(pageLength));
   const objects: KubernetesObject[] = [];
   while (true) {
-    const page = await client.call({ purpose, method: "GET", path, query }, signal);
+    const page = await client.call({ purpose, method: "GET", path, query, ...acceptOf(scope, "list") }, signal);
     const version = textAt(page, "metadata", "resourceVersion");
     if (version === undefined || version === "" || !Array.isArray(fieldAt(page, "items"))) {
       throw new ResourceError("RESOURCE_STORE_UNAVAILABLE", `the answer for ${type.plural} is no list`);
@@ -129,11 +134,15 @@ async function listOnce(client: ApiClient, type: ResourceType, scope: ResourceSc
   }
 }
 
-/** An object as the API gives it: lists leave out what all have in common. Who manages which field nobody here reads. */
+function acceptOf(scope: ResourceScope, verb: "list" | "watch"): { readonly accept?: string } {
+  return scope.only === "metadata" ? { accept: metadataOnly[verb] } : {};
+}
+
+/** An object as the API gives it: lists leave out what all have in common, or call it by another kind. Who manages which field nobody here reads. */
 export function parseApiObject(value: unknown, type: ResourceType): KubernetesObject {
   if (!isJsonObject(value)) return parseKubernetesObject(value);
   const { managedFields: _, ...metadata } = isJsonObject(value.metadata) ? value.metadata : {};
-  return parseKubernetesObject({ apiVersion: type.apiVersion, kind: type.kind, ...value, metadata });
+  return parseKubernetesObject({ ...value, apiVersion: type.apiVersion, kind: type.kind, metadata });
 }
 
 /** `version` is where to go on from once the change is taken in. */
@@ -149,7 +158,8 @@ async function* watchFrom(options: ListWatchOptions, version: string, signal: Ab
   query.set("allowWatchBookmarks", "true");
   query.set("resourceVersion", version);
   query.set("timeoutSeconds", String(Math.round(watchSecondsMin * (1 + options.random()))));
-  const request = { purpose, method: "GET", path: collectionPath(type, scope.namespace), query } as const;
+  const path = collectionPath(type, scope.namespace);
+  const request = { purpose, method: "GET", path, query, ...acceptOf(scope, "watch") } as const;
   const limits = { stallMs: options.silenceMaxMs ?? silenceMaxMs };
   for await (const event of client.lines(request, limits, signal)) yield parseChange(event, purpose);
 }

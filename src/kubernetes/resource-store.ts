@@ -14,6 +14,8 @@ export interface ResourceScope {
   readonly labels?: Readonly<Record<string, string>>;
   /** Fields that must have these values, by dotted path; an API server knows few, such as a pod's "spec.nodeName". */
   readonly fields?: Readonly<Record<string, string>>;
+  /** What is wanted of each object, where that is not all: a store need not give more, but may. */
+  readonly only?: "metadata";
 }
 
 export type WatchEvent =

@@ -124,6 +124,21 @@ export function resourceStoreContract(name: string, open: () => Promise<Resource
       assert.deepEqual(await watch.until(1), ["gone one 1"]);
     });
 
+    it("tells whoever wants metadata alone what comes, changes and goes, and leaves the scope", async () => {
+      await using place = await open();
+      await place.put(box("one", { spec: { node: "a" } }, { labels: { color: "red" } }));
+      await place.put(box("two", { spec: { node: "b" } }));
+      const scope = { fields: { "spec.node": "a" }, only: "metadata" } as const;
+      const [listed, ...others] = await place.store.list(boxes, scope, { signal });
+      assert.deepEqual([listed?.kind, listed?.metadata.labels.get("color"), others.length], ["Box", "red", 0]);
+      await using watch = follow(place.store, boxes, scope, nameOnly);
+      assert.deepEqual(await watch.until(2), ["present one", "synced"]);
+      await place.put(box("one", { spec: { node: "a", size: 2 } }));
+      assert.deepEqual(await watch.until(1), ["present one"]);
+      await place.put(box("one", { spec: { node: "b" } }));
+      assert.deepEqual(await watch.until(1), ["gone one"]);
+    });
+
     it("tells watchers of patches", async () => {
       await using place = await open();
       await place.put(box("one"));
@@ -158,10 +173,10 @@ export function resourceStoreContract(name: string, open: () => Promise<Resource
   });
 }
 
-function follow(store: ResourceStore, type: ResourceType, scope: object) {
+function follow(store: ResourceStore, type: ResourceType, scope: object, tell = told) {
   const stop = new AbortController();
   const events = store.watch(type, scope, { signal: AbortSignal.any([stop.signal, signal]) })[Symbol.asyncIterator]();
-  const next = async () => told((await events.next()).value as WatchEvent);
+  const next = async () => tell((await events.next()).value as WatchEvent);
   return {
     /** The next so many events. */
     async until(count: number): Promise<string[]> {
@@ -179,6 +194,10 @@ function follow(store: ResourceStore, type: ResourceType, scope: object) {
       await events.return?.();
     },
   };
+}
+
+function nameOnly(event: WatchEvent): string {
+  return event.kind === "synced" ? "synced" : `${event.kind} ${event.object.metadata.name}`;
 }
 
 function told(event: WatchEvent): string {

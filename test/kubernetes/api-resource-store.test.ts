@@ -149,6 +149,19 @@ function realServer(cluster: KubernetesCluster): void {
       assert.equal(listed[0]?.kind, "Box");
     });
 
+    it("is not sent the rest where metadata is enough", async () => {
+      await using place = await openContractPlace(cluster);
+      await place.put(box("one", { spec: { size: 3 } }));
+      const scope = { namespace: "shop", only: "metadata" } as const;
+      const [listed] = await place.store.list(boxes, scope, { signal });
+      assert.deepEqual(Object.keys(listed?.content ?? {}).sort(), ["apiVersion", "kind", "metadata"]);
+      for await (const event of place.store.watch(boxes, scope, { signal })) {
+        assert.ok(event.kind === "present");
+        assert.deepEqual([event.object.kind, fieldAt(event.object.content, "spec")], ["Box", undefined]);
+        break;
+      }
+    });
+
     it("records what happened once, however often it is told, and by restarts too", async () => {
       await using place = await openContractPlace(cluster);
       await place.put(box("one"));
