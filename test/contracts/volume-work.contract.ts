@@ -16,6 +16,7 @@ import type {
 } from "../../src/agent/volume-work.ts";
 import { explain, hasCode } from "../../src/base/errors.ts";
 import type { Log, LogFields } from "../../src/base/log.ts";
+import { noise } from "../kernel/byte-sources.ts";
 import { requireRoot } from "../support/required.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { writeTree } from "../support/tree.ts";
@@ -72,6 +73,17 @@ export function volumeWorkContract(name: string, open: (sink: WorkSink) => WorkU
       const second = await place.work.backUp(node.backup(), running());
       assert.equal(second.parentSnapshotId, first.snapshotId);
       assert.deepEqual([second.totalBytes, second.incrementalBytes], [8, 3]);
+    });
+
+    test("a volume of more than a pack comes back", async (t) => {
+      const node = new Node(t);
+      await using place = open(node);
+      const bytes = noise(24 << 20);
+      writeFileSync(join(node.volume, "large"), bytes);
+      const { snapshotId, totalBytes } = await place.work.backUp(node.backup(), running());
+      assert.equal(totalBytes, bytes.byteLength);
+      await place.work.restore(node.restore(snapshotId), running());
+      assert.ok(readFileSync(join(node.target, "large")).equals(bytes), "the same bytes");
     });
 
     test("several run at once, and each gets its own", async (t) => {
