@@ -8,9 +8,10 @@ import type { JsonObject } from "../../src/kubernetes/json.ts";
 import { assertFailed, exitCodes, type FsbResult, fsb, fsbJsonLines, tryFsb } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
+import type { ObjectServer } from "../support/object-server.ts";
 import { describeRun } from "../support/program.ts";
 import { lacking } from "../support/required.ts";
-import { type ObjectServer, requireSeaweedfs } from "../support/seaweedfs.ts";
+import { requireSeaweedfs } from "../support/seaweedfs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { veleroCrds } from "../support/velero-crds.ts";
 

@@ -7,8 +7,9 @@ import { type TestContext, test } from "node:test";
 import { assertFailed, exitCodes, fsb, fsbBackup, fsbJson, fsbRestore, tryFsb } from "../support/fsb.ts";
 import { goldenSource } from "../support/golden.ts";
 import { type Kopia, requireKopia } from "../support/kopia.ts";
+import type { ObjectServer } from "../support/object-server.ts";
 import { requireRoot } from "../support/required.ts";
-import { type ObjectServer, requireSeaweedfs } from "../support/seaweedfs.ts";
+import { requireSeaweedfs } from "../support/seaweedfs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { asKopiaRestores, assertSameTree, readManifest } from "../support/tree-manifest.ts";
 

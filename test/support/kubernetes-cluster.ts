@@ -33,8 +33,10 @@ export interface ApiResponse {
   readonly body: unknown;
 }
 
-/** Undefined with a reason when a peer cannot be built here. */
-export async function startCluster(): Promise<KubernetesCluster | { readonly missing: string }> {
+/** A reason when a peer cannot be built here. The API server gets the flags beside its own. */
+export async function startCluster(
+  apiServerFlags: readonly string[] = [],
+): Promise<KubernetesCluster | { readonly missing: string }> {
   const peers = [
     await buildPeer("etcd", "go.etcd.io/etcd/server/v3"),
     await buildPeer("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", versionVariables),
@@ -42,7 +44,7 @@ export async function startCluster(): Promise<KubernetesCluster | { readonly mis
   const [etcd, apiServer] = peers;
   if (!("program" in etcd)) return etcd;
   if (!("program" in apiServer)) return apiServer;
-  const cluster = new KubernetesCluster(etcd.program, apiServer.program, await freePorts(3));
+  const cluster = new KubernetesCluster(etcd.program, [apiServer.program, ...apiServerFlags], await freePorts(3));
   try {
     await cluster.start();
     return cluster;
@@ -60,7 +62,7 @@ export function buildKubectl() {
 export class KubernetesCluster implements AsyncDisposable {
   /** With the kubeconfigs, certificates, data and logs. */
   readonly folder = mkdtempSync(join(tmpdir(), "fsb-cluster-"));
-  readonly #programs: { readonly etcd: string; readonly apiServer: string };
+  readonly #programs: { readonly etcd: string; readonly apiServer: readonly string[] };
   readonly #ports: readonly number[];
   readonly #tokens: Readonly<Record<ClusterUser, string>>;
   readonly #running = new Map<"etcd" | "kube-apiserver", ChildProcess>();
@@ -68,7 +70,7 @@ export class KubernetesCluster implements AsyncDisposable {
     for (const child of this.#running.values()) child.kill("SIGKILL");
   };
 
-  constructor(etcd: string, apiServer: string, ports: readonly number[]) {
+  constructor(etcd: string, apiServer: readonly string[], ports: readonly number[]) {
     this.#programs = { etcd, apiServer };
     this.#ports = ports;
     this.#tokens = { admin: randomBytes(16).toString("hex"), agent: randomBytes(16).toString("hex") };
@@ -113,7 +115,9 @@ export class KubernetesCluster implements AsyncDisposable {
     const [client, , port] = this.#ports;
     const accounts = join(this.folder, "accounts.pem");
     mkdirSync(join(this.folder, "certificates"), { recursive: true });
-    this.#spawn("kube-apiserver", this.#programs.apiServer, [
+    const [program = "", ...flags] = this.#programs.apiServer;
+    this.#spawn("kube-apiserver", program, [
+      ...flags,
       `--etcd-servers=http://127.0.0.1:${client}`,
       "--bind-address=127.0.0.1",
       `--secure-port=${port}`,

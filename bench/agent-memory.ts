@@ -1,0 +1,432 @@
+/**
+ * What an agent takes of its node: memory before, during and after work, and requests to the API server while it waits.
+ * Prints a Markdown table.
+ *
+ *     npm run bench:agent -- [--pods COUNT] [--megabytes SIZE] [--before MINUTES] [--after MINUTES] [--kubeconfig]
+ *         [--plain-malloc]
+ *
+ * The agent is the built one, alone in its process, with a real kube-apiserver and a bucket of a real S3 server on
+ * loopback; it logs in as the service account of a pod, by files in a mount namespace of its own (which takes root), or
+ * with a kubeconfig. COUNT pods are on the node (default 200), each of two containers with 30 variables. Two volumes of
+ * SIZE MB (default 100) that do not compress are backed up at once, and then restored at once into two others, which
+ * must then hold the same. The agent waits some minutes before that and after that (default 10 each); its thread ends
+ * five minutes after the last job. The C library's malloc is set as in the image, or as it comes.
+ *
+ * Memory is VmRSS of the agent's process, threads and all, and VmHWM for peaks, which is set back before each step.
+ * Requests are those of the agent's user in the API server's audit log.
+ */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { createCipheriv, createHash } from "node:crypto";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleepFor } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { fieldAt, type JsonObject, textAt } from "../src/kubernetes/json.ts";
+import { fsb } from "../test/support/fsb.ts";
+import { repositoryPassword } from "../test/support/kopia.ts";
+import { type KubernetesCluster, startCluster } from "../test/support/kubernetes-cluster.ts";
+import { type ObjectServer, startObjectServer } from "../test/support/object-server.ts";
+import { veleroCrds } from "../test/support/velero-crds.ts";
+
+export interface AgentMemoryOptions {
+  readonly pods: number;
+  readonly volumeBytes: number;
+  /** How long the agent is watched while it waits, before there is any work and afterwards. */
+  readonly beforeMs: number;
+  readonly afterMs: number;
+  readonly login: "service account" | "kubeconfig";
+  readonly malloc: "of the image" | "as it comes";
+}
+
+export interface AgentMemory {
+  readonly steps: readonly MemoryStep[];
+  /** Of the agent's user, by verb and resource, as "watch pods"; those at its start are left out. */
+  readonly idleRequests: ReadonlyMap<string, number>;
+  readonly idleMs: number;
+}
+
+export interface MemoryStep {
+  readonly when: string;
+  /** At the end of the step. */
+  readonly residentBytes: number;
+  /** During the step. */
+  readonly peakBytes: number;
+}
+
+const root = join(import.meta.dirname, "..");
+const node = "node-a";
+/** docs/decisions/engine-in-a-thread.md says why. */
+const imageMalloc = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
+const velero = "/apis/velero.io/v1/namespaces/velero";
+const shop = "/api/v1/namespaces/shop";
+const patienceMs = 300_000;
+/** From the start until what the start itself asked is done. */
+const settleMs = 10_000;
+
+const rights: readonly JsonObject[] = [
+  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["configmaps"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["persistentvolumeclaims", "persistentvolumes", "secrets"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  { apiGroups: ["storage.k8s.io"], resources: ["csidrivers"], verbs: ["get"] },
+  {
+    apiGroups: ["velero.io"],
+    resources: ["podvolumebackups", "podvolumerestores"],
+    verbs: ["get", "list", "watch", "patch"],
+  },
+  { apiGroups: ["velero.io"], resources: ["backuprepositories"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["velero.io"], resources: ["backupstoragelocations", "backups"], verbs: ["get"] },
+];
+
+/** A reason where something is lacking here. */
+export async function measureAgentMemory(options: AgentMemoryOptions): Promise<AgentMemory | string> {
+  const { isBuilt } = (await import(pathToFileURL(join(root, "src", "built.mjs")).href)) as {
+    isBuilt(root: string): boolean;
+  };
+  if (!isBuilt(root)) return "needs dist/ as the sources are now: npm run build";
+  const folder = mkdtempSync(join(tmpdir(), "fsb-agent-memory-"));
+  const bucket = await startObjectServer();
+  if (typeof bucket === "string") return bucket;
+  try {
+    const policy = join(folder, "audit.yaml");
+    writeFileSync(policy, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: Metadata }]\n");
+    const auditLog = join(folder, "audit.log");
+    const cluster = await startCluster([`--audit-policy-file=${policy}`, `--audit-log-path=${auditLog}`]);
+    if ("missing" in cluster) return cluster.missing;
+    await using _ = cluster;
+    return await measure({ folder, cluster, bucket, auditLog }, options);
+  } finally {
+    await bucket[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Place {
+  readonly folder: string;
+  readonly cluster: KubernetesCluster;
+  readonly bucket: ObjectServer;
+  readonly auditLog: string;
+}
+
+async function measure(place: Place, options: AgentMemoryOptions): Promise<AgentMemory> {
+  const { folder, cluster, auditLog } = place;
+  const { beforeMs, afterMs } = options;
+  const podsRoot = join(folder, "pods");
+  await prepare(place, options.pods);
+  const sources = [await putPod(place, podsRoot, "db-0"), await putPod(place, podsRoot, "db-1")];
+  const targets = [await putPod(place, podsRoot, "db-2"), await putPod(place, podsRoot, "db-3")];
+  for (const [index, { volume }] of sources.entries()) writeNoise(volume, options.volumeBytes, `noise ${index}`);
+
+  await using agent = await MeasuredAgent.start(place, podsRoot, options);
+  const steps: MemoryStep[] = [];
+  const step = async <Result>(when: string, work: () => Promise<Result>): Promise<Result> => {
+    if (steps.length > 0) agent.resetPeak();
+    const result = await work();
+    steps.push({ when, residentBytes: agent.memory("VmRSS"), peakBytes: agent.memory("VmHWM") });
+    return result;
+  };
+
+  await sleepFor(settleMs);
+  const idleFrom = Date.now();
+  await step("idle, before any work", () => sleepFor(beforeMs));
+  const idleRequests = countRequests(readFileSync(auditLog, "utf8"), idleFrom, Date.now());
+  const snapshots = await step("two volumes backed up at once", () =>
+    Promise.all(sources.map((pod, index) => backUp(cluster, agent, pod, `nightly-${index}`))),
+  );
+  await step("two volumes restored at once", () =>
+    Promise.all(
+      targets.map((pod, index) => restore(cluster, agent, pod, `again-${index}`, snapshots[index] as string)),
+    ),
+  );
+  for (const [index, { volume }] of targets.entries()) {
+    const source = sources[index] as PodOnNode;
+    assert.equal(digestOf(volume), digestOf(source.volume), "what was restored is what was backed up");
+  }
+  await step(`${formatMinutes(afterMs)} later`, () => sleepFor(afterMs));
+  return { steps, idleRequests, idleMs: beforeMs };
+}
+
+async function prepare({ cluster, bucket }: Place, podCount: number): Promise<void> {
+  for (const name of ["velero", "shop"]) {
+    await cluster.put("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  }
+  await cluster.define(veleroCrds);
+  await cluster.allow("node-agent", rights);
+  for (let index = 0; index < podCount; index++) await cluster.put(`${shop}/pods`, ordinaryPod(`app-${index}`));
+  const { accessKeyId, secretAccessKey } = bucket.owner;
+  const cloud = `[default]\naws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`;
+  const secrets = "/api/v1/namespaces/velero/secrets";
+  await cluster.put(secrets, {
+    ...named("v1", "Secret", "velero", "velero-repo-credentials"),
+    stringData: { "repository-password": repositoryPassword },
+  });
+  await cluster.put(secrets, { ...named("v1", "Secret", "velero", "cloud-credentials"), stringData: { cloud } });
+  await cluster.put(`${velero}/backupstoragelocations`, {
+    ...named("velero.io/v1", "BackupStorageLocation", "velero", "default"),
+    spec: {
+      provider: "aws",
+      objectStorage: { bucket: bucket.bucket },
+      config: { region: bucket.region, s3Url: bucket.endpoint, s3ForcePathStyle: "true" },
+      credential: { name: "cloud-credentials", key: "cloud" },
+    },
+  });
+  const query = new URLSearchParams({ endpoint: bucket.endpoint, region: bucket.region });
+  await fsb(["repo", "create", "--repo", `s3://${bucket.bucket}/kopia/shop/?${query}`], {
+    env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+  });
+  await cluster.put(`${velero}/backuprepositories`, {
+    ...named("velero.io/v1", "BackupRepository", "velero", "shop-default-kopia", {
+      labels: {
+        "velero.io/volume-namespace": "shop",
+        "velero.io/storage-location": "default",
+        "velero.io/repository-type": "kopia",
+      },
+    }),
+    spec: {
+      volumeNamespace: "shop",
+      backupStorageLocation: "default",
+      repositoryType: "kopia",
+      maintenanceFrequency: "1h0m0s",
+    },
+    status: { phase: "Ready" },
+  });
+}
+
+/** As most are: nobody wants a backup of it. */
+function ordinaryPod(name: string): JsonObject {
+  const env = Array.from({ length: 30 }, (_, index) => ({ name: `SETTING_${index}`, value: `of ${name}, ${index}` }));
+  const containers = ["main", "sidecar"].map((container) => ({ name: container, image: "registry/app:1", env }));
+  return { ...named("v1", "Pod", "shop", name), spec: { nodeName: node, containers } };
+}
+
+interface PodOnNode {
+  readonly volume: string;
+  readonly reference: JsonObject;
+}
+
+/** Its init container runs, as that of a pod does which waits for a restore. */
+async function putPod({ cluster }: Place, podsRoot: string, name: string): Promise<PodOnNode> {
+  const container = { image: "x", volumeMounts: [{ name: "data", mountPath: "/data" }] };
+  await cluster.put(`${shop}/pods`, {
+    ...named("v1", "Pod", "shop", name),
+    spec: {
+      nodeName: node,
+      initContainers: [{ ...container, name: "restore-wait" }],
+      containers: [{ ...container, name: "main" }],
+      volumes: [{ name: "data", emptyDir: {} }],
+    },
+  });
+  const waiting = { name: "restore-wait", image: "x", imageID: "", ready: false, restartCount: 0 };
+  const running = { state: { running: { startedAt: "2026-01-01T00:00:00Z" } } };
+  const status = { phase: "Pending", initContainerStatuses: [{ ...waiting, ...running }] };
+  const path = `${shop}/pods/${name}`;
+  const { body } = await cluster.ask("PATCH", `${path}/status`, { status }, "application/merge-patch+json");
+  const uid = textAt(body, "metadata", "uid") ?? "";
+  const volume = join(podsRoot, uid, "volumes", "kubernetes.io~empty-dir", "data");
+  mkdirSync(volume, { recursive: true });
+  return { volume, reference: { kind: "Pod", namespace: "shop", name, uid } };
+}
+
+/** The process that is measured. */
+class MeasuredAgent implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  #log = "";
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+    process.stdout?.on("data", (bytes: Buffer) => {
+      this.#log += bytes.toString();
+    });
+  }
+
+  static async start(
+    { folder, cluster }: Place,
+    podsRoot: string,
+    { login, malloc }: AgentMemoryOptions,
+  ): Promise<MeasuredAgent> {
+    const main = join(root, "dist", "cli", "main.js");
+    const command = [process.execPath, main, "agent", "--node", node, "--pods-root", podsRoot, "--concurrency", "2"];
+    const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, ...(malloc === "of the image" ? imageMalloc : {}) };
+    if (login === "kubeconfig") {
+      command.push("--kubeconfig", cluster.kubeconfig("agent"));
+    } else {
+      const account = join(folder, "account");
+      mkdirSync(account);
+      writeFileSync(join(account, "token"), cluster.token("agent"), { mode: 0o600 });
+      copyFileSync(cluster.certificateFile, join(account, "ca.crt"));
+      const place = "/var/run/secrets/kubernetes.io/serviceaccount";
+      // `exec` keeps the process's id.
+      const script = `mount -t tmpfs tmpfs /var/run && mkdir -p ${place} && cp "$0"/* ${place} && exec "$@"`;
+      command.unshift("unshare", "--mount", "sh", "-c", script, account);
+      const { hostname, port } = new URL(cluster.server);
+      Object.assign(env, { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port });
+    }
+    const [program = "", ...args] = command;
+    const agent = new MeasuredAgent(spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] }));
+    await agent.until("it starts", async () => agent.#log.includes("Starting controllers") || undefined);
+    return agent;
+  }
+
+  /** The first answer that is one. */
+  async until<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
+    for (const until = performance.now() + patienceMs; ; await sleepFor(200)) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      assert.ok(this.#isRunning() && performance.now() < until, `${what} does not come to pass:\n${this.#log}`);
+    }
+  }
+
+  memory(field: "VmRSS" | "VmHWM"): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
+  }
+
+  /** VmHWM counts from now on. */
+  resetPeak(): void {
+    writeFileSync(`/proc/${this.#process.pid}/clear_refs`, "5");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isRunning()) return;
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    const [code] = await ended;
+    assert.equal(code, 0, `the agent ends in good order:\n${this.#log}`);
+  }
+
+  #isRunning(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+}
+
+/** The snapshot's id. */
+async function backUp(cluster: KubernetesCluster, agent: MeasuredAgent, pod: PodOnNode, name: string): Promise<string> {
+  const backups = `${velero}/backups`;
+  const status = { phase: "InProgress" };
+  await cluster.put(backups, { ...named("velero.io/v1", "Backup", "velero", name), status });
+  const uid = textAt((await cluster.ask("GET", `${backups}/${name}`)).body, "metadata", "uid") ?? "";
+  const ownerReferences = [{ apiVersion: "velero.io/v1", kind: "Backup", name, uid, controller: true }];
+  await cluster.put(`${velero}/podvolumebackups`, {
+    ...named("velero.io/v1", "PodVolumeBackup", "velero", name, { ownerReferences }),
+    spec: { node, pod: pod.reference, volume: "data", ...common },
+  });
+  return textAt(await completed(cluster, agent, "podvolumebackups", name), "status", "snapshotID") ?? "";
+}
+
+async function restore(
+  cluster: KubernetesCluster,
+  agent: MeasuredAgent,
+  pod: PodOnNode,
+  name: string,
+  snapshotID: string,
+): Promise<void> {
+  const ownerReferences = [{ apiVersion: "velero.io/v1", kind: "Restore", name: "again", uid: "restore-uid" }];
+  await cluster.put(`${velero}/podvolumerestores`, {
+    ...named("velero.io/v1", "PodVolumeRestore", "velero", name, { ownerReferences }),
+    spec: { pod: pod.reference, volume: "data", snapshotID, sourceNamespace: "shop", ...common },
+  });
+  await completed(cluster, agent, "podvolumerestores", name);
+}
+
+const common = { backupStorageLocation: "default", uploaderType: "kopia", repoIdentifier: "" };
+
+async function completed(
+  cluster: KubernetesCluster,
+  agent: MeasuredAgent,
+  plural: string,
+  name: string,
+): Promise<unknown> {
+  return await agent.until(`the end of ${name}`, async () => {
+    const { body } = await cluster.ask("GET", `${velero}/${plural}/${name}`);
+    const phase = textAt(body, "status", "phase") ?? "";
+    assert.ok(phase !== "Failed" && phase !== "Canceled", JSON.stringify(fieldAt(body, "status")));
+    return phase === "Completed" ? body : undefined;
+  });
+}
+
+function named(apiVersion: string, kind: string, namespace: string, name: string, metadata: JsonObject = {}) {
+  return { apiVersion, kind, metadata: { ...metadata, namespace, name } };
+}
+
+function writeNoise(volume: string, bytes: number, seed: string): void {
+  const key = createHash("sha256").update(seed).digest().subarray(0, 16);
+  const noise = createCipheriv("aes-128-ctr", key, Buffer.alloc(16));
+  const files = 10;
+  for (let index = 0; index < files; index++) {
+    writeFileSync(join(volume, `file-${index}`), noise.update(Buffer.alloc(Math.ceil(bytes / files))));
+  }
+}
+
+/** Of the files of one folder, but for the done marker's. */
+function digestOf(folder: string): string {
+  const hash = createHash("sha256");
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const name of files.map((file) => file.name).sort())
+    hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
+  return hash.digest("hex");
+}
+
+/** A request is an audit event when it came, whatever became of it. */
+function countRequests(auditLog: string, fromMs: number, toMs: number): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of auditLog.split("\n")) {
+    if (line === "") continue;
+    const event: unknown = JSON.parse(line);
+    if (textAt(event, "stage") !== "RequestReceived" || textAt(event, "user", "username") !== "agent") continue;
+    const atMs = Date.parse(textAt(event, "requestReceivedTimestamp") ?? "");
+    if (!(atMs >= fromMs && atMs < toMs)) continue;
+    const request = `${textAt(event, "verb")} ${textAt(event, "objectRef", "resource")}`;
+    counts.set(request, (counts.get(request) ?? 0) + 1);
+  }
+  return counts;
+}
+
+export function formatTable({ steps, idleRequests, idleMs }: AgentMemory): string {
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
+  const rows = steps.map(({ when, residentBytes, peakBytes }) => {
+    return `| ${when} | ${megabytes(residentBytes)} | ${megabytes(peakBytes)} |`;
+  });
+  const count = [...idleRequests.values()].reduce((sum, one) => sum + one, 0);
+  const kinds = [...idleRequests].map(([request, one]) => `${one} × ${request}`).sort();
+  return [
+    "| | resident MB | peak MB |",
+    "| --- | --: | --: |",
+    ...rows,
+    "",
+    `Requests while idle, in ${formatMinutes(idleMs)}: ${count}${kinds.length === 0 ? "" : ` (${kinds.join(", ")})`},`,
+    `${(count / (idleMs / 60_000)).toFixed(1)} a minute.`,
+    "",
+  ].join("\n");
+}
+
+function formatMinutes(ms: number): string {
+  return `${Number((ms / 60_000).toFixed(2))} minutes`;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      pods: { type: "string", default: "200" },
+      megabytes: { type: "string", default: "100" },
+      before: { type: "string", default: "10" },
+      after: { type: "string", default: "10" },
+      kubeconfig: { type: "boolean", default: false },
+      "plain-malloc": { type: "boolean", default: false },
+    },
+  });
+  const measured = await measureAgentMemory({
+    pods: Number(values.pods),
+    volumeBytes: Number(values.megabytes) * 1e6,
+    beforeMs: Number(values.before) * 60_000,
+    afterMs: Number(values.after) * 60_000,
+    login: values.kubeconfig ? "kubeconfig" : "service account",
+    malloc: values["plain-malloc"] ? "as it comes" : "of the image",
+  });
+  if (typeof measured === "string") throw new Error(measured);
+  process.stdout.write(formatTable(measured));
+}

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatTable, measureAgentMemory } from "../../bench/agent-memory.ts";
+import { lacking, requireRoot } from "../support/required.ts";
+
+test("the agent's memory bench runs at a smoke size and tells what every step takes", async (t) => {
+  if (!requireRoot(t)) return;
+  const measured = await measureAgentMemory({
+    pods: 3,
+    volumeBytes: 1e6,
+    beforeMs: 1000,
+    afterMs: 1000,
+    login: "service account",
+    malloc: "of the image",
+  });
+  if (typeof measured === "string") return lacking(t, measured);
+  assert.deepEqual(
+    measured.steps.map(({ when }) => when),
+    ["idle, before any work", "two volumes backed up at once", "two volumes restored at once", "0.02 minutes later"],
+  );
+  for (const { when, residentBytes, peakBytes } of measured.steps) {
+    assert.ok(residentBytes > 2 ** 20 && peakBytes >= residentBytes, when);
+  }
+  t.diagnostic(formatTable(measured));
+});
