@@ -92,7 +92,8 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
     vanished: vanished.count,
   });
   if (parentSnapshotId !== undefined) log.info("Based on parent snapshot for this backup", { parentSnapshotId });
-  else log.info("No parent snapshot found for PVC, not based on parent snapshot for this backup");
+  else if (seen.pvcUid !== "")
+    log.info("No parent snapshot found for PVC, not based on parent snapshot for this backup");
   log.info("Kopia backup finished", { snapshotID: outcome.snapshotId, totalBytes, incrementalBytes });
   const message = [
     doubt,

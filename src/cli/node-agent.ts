@@ -39,7 +39,7 @@ export function addNodeAgentCommand(program: Command, invocation: Invocation): v
     .description("the command line of Velero's own node agent")
     .command("server")
     .description("as `fsb agent`, with the flags and defaults of Velero's own node agent");
-  addAgentOptions(server, { podsRoot: "/host_pods", metricsAddress: ":8085", healthAddress: ":18085" });
+  addAgentOptions(server, { podsRoot: "/host_pods", metricsAddress: ":8085", healthAddress: ":8086" });
   for (const option of ignoredFlags) server.addOption(option);
   server
     .allowUnknownOption()

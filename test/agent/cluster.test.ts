@@ -92,9 +92,14 @@ describe("the agent in a cluster", () => {
     await fsb(["repo", "create", "--repo", join(folder, "store", "kopia", "shop")]);
     await takeShippedRoles(cluster);
     await cluster.stopApiServer();
-    await using agent = await startClusterAgent(cluster, { node: "node-a", podsRoot });
+    await using agent = await startClusterAgent(cluster, {
+      ...{ node: "node-a", podsRoot, command: ["node-agent", "server", "--features=EnableCSI"] },
+      args: ["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"],
+    });
     await agent.says(/Backups and restores of this node fail until its pods' folder is there.*AGENT_PODS_ROOT_INVALID/);
     await agent.says(/Failed to reach the API server, trying again.*RESOURCE_STORE_UNAVAILABLE/);
+    assert.match(await asked(agent, "/healthz"), /^200 ok/);
+    assert.match(await asked(agent, "/readyz"), /^503 not yet synchronised: PodVolumeBackup/);
     await cluster.startApiServer();
     for (const where of ["pods in all namespaces", "podvolumebackups.velero.io in namespace velero"]) {
       await agent.says(new RegExp(`Failed to watch, trying again.*hint: a role must allow the verb list on ${where}`));
@@ -121,6 +126,17 @@ describe("the agent in a cluster", () => {
     await putPodVolumeBackup("weekly-2");
     const completed = await final(cluster, "podvolumebackups", "weekly-2", agent);
     assert.equal(textAt(completed, "status", "phase"), "Completed", JSON.stringify(completed));
+
+    assert.match(await asked(agent, "/readyz"), /^200 ok/);
+    const metrics = await asked(agent, "/metrics");
+    for (const line of [
+      /^fsb_store_requests_total\{operation="put",result="ok"\} [1-9]\d*$/m,
+      /^fsb_watch_restarts_total\{kind="Pod",reason="RESOURCE_STORE_DENIED"\} [1-9]\d*$/m,
+      /^fsb_errors_total\{operation="backup",code="AGENT_PODS_ROOT_INVALID"\} 1$/m,
+      /^fsb_engine_running 1$/m,
+    ]) {
+      assert.match(metrics, line);
+    }
   });
 
   it("files snapshots as the stock agent of 1.16 does where PodVolumeBackups cannot be canceled", async (t) => {
@@ -218,6 +234,14 @@ async function untilForgotten(cluster: KubernetesCluster, field: string): Promis
     if (!JSON.stringify(body).includes(`"${field}"`)) return;
     assert.ok(performance.now() < until, field);
   }
+}
+
+/** What the agent answers at the path, on the port that its log names. */
+async function asked(agent: ClusterAgent, path: string): Promise<string> {
+  const says = path === "/metrics" ? /metric server .* at address \[(.+?)\]/ : /Answering probes" address="(.+?)"/;
+  await agent.says(says);
+  const answer = await fetch(`http://${says.exec(agent.log())?.[1]}${path}`);
+  return `${answer.status} ${await answer.text()}`;
 }
 
 /** A Backup in progress, as its PodVolumeBackups refer to it. */

@@ -10,6 +10,8 @@ export interface ClusterAgentOptions {
   readonly node: string;
   /** The kubelet's folder of pods. */
   readonly podsRoot: string;
+  /** Default `agent`. */
+  readonly command?: readonly string[];
   /** Further arguments. */
   readonly args?: readonly string[];
 }
@@ -37,7 +39,7 @@ export class ClusterAgent implements AsyncDisposable {
     this.#program = new BackgroundProgram({
       name: "the agent",
       command: process.execPath,
-      args: [launcher, "agent", ...args],
+      args: [launcher, ...(options.command ?? ["agent"]), ...args],
       env: { HOME: cluster.folder },
       logFile: join(cluster.folder, `agent-${++agents}.log`),
     });
