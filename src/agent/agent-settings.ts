@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import type { AgentObserver } from "./agent-observer.ts";
 import type { SourceStyle } from "./backup-source.ts";
+import type { StoreTrouble } from "./store-trouble.ts";
 import type { KnownGeneration } from "./velero-generation.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
 
@@ -37,4 +38,5 @@ export interface AgentContext {
   readonly clock: Clock;
   readonly generation: KnownGeneration;
   readonly observer: AgentObserver;
+  readonly storeTrouble: StoreTrouble;
 }

@@ -36,6 +36,7 @@ import { holdAsOnlyAgent } from "./only-agent.ts";
 import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
 import { assertPodsRoot, warnOfStrangePodsRoot } from "./pods-root.ts";
 import { podVolumeRestoreKind } from "./restore-controller.ts";
+import { StoreTrouble } from "./store-trouble.ts";
 import { KnownGeneration } from "./velero-generation.ts";
 import { agentResourceTypes, type PodVolumeResource, podVolumeBackups, podVolumeRestores } from "./velero-resources.ts";
 import type { OnFileError, VolumeWork } from "./volume-work.ts";
@@ -75,6 +76,8 @@ export interface AgentOptions {
   readonly stallMs?: number;
   /** Told of the work while it is done. */
   readonly observer?: AgentObserver;
+  /** Told of requests to repositories' stores by whoever does the work, for what is said of a job that stalls. */
+  readonly storeTrouble?: StoreTrouble;
   /** Where metrics are given at `/metrics`; default nowhere. */
   readonly metrics?: { readonly address: ListenAddress; readonly contentType: string; text(): Promise<string> };
   /** Where `/healthz` and `/readyz` are answered; default nowhere. */
@@ -106,7 +109,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   await using opened = await openResources(resources, { settings, clock, log, observer }, signal);
   const { store } = opened;
   const generation = new KnownGeneration(opened.readSchema, { clock, log });
-  const context = { settings, store, work: options.work, clock, generation, observer };
+  const storeTrouble = options.storeTrouble ?? new StoreTrouble();
+  const context = { settings, store, work: options.work, clock, generation, observer, storeTrouble };
   const health = new AgentHealth([podVolumeBackups.kind, podVolumeRestores.kind]);
   signal.addEventListener("abort", () => health.stopping(), { once: true });
   const over = new AbortController();

@@ -221,7 +221,7 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
 
   #tellStall(seen: Seen, log: Log, state: "stalled" | "moving" | "over", last: WorkProgress | undefined): void {
     const { noun } = this.#kind;
-    const { settings, observer } = this.#context;
+    const { settings, observer, storeTrouble } = this.#context;
     observer.stalled(noun, state === "stalled");
     if (state === "over") return;
     const fields = { bytesDone: last?.bytesDone ?? 0, totalBytes: last?.totalBytes ?? 0 };
@@ -229,7 +229,8 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
       log.info(`Async fs ${noun} data path moves again`, fields);
       return;
     }
-    const event = stalledEvent(noun, seen, { node: settings.node, pauseMs: settings.stallMs, last });
+    const known = { node: settings.node, pauseMs: settings.stallMs, last, storeTrouble: storeTrouble.description };
+    const event = stalledEvent(noun, seen, known);
     log.warn(`Async fs ${noun} data path is stalled`, { ...fields, because: event.message });
     this.#tellAside(seen, event);
   }

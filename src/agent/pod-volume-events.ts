@@ -53,20 +53,26 @@ function finishedMessage(
 export function stalledEvent(
   operation: Operation,
   seen: PodVolumeResource,
-  known: { readonly node: string; readonly pauseMs: number; readonly last: WorkProgress | undefined },
+  known: {
+    readonly node: string;
+    readonly pauseMs: number;
+    readonly last: WorkProgress | undefined;
+    /** What is known to be wrong with stores. */
+    readonly storeTrouble: string | undefined;
+  },
 ): ResourceEvent {
-  const { node, pauseMs, last } = known;
+  const { node, pauseMs, last, storeTrouble } = known;
   const after =
     last === undefined ? "not a byte since it started" : `${last.bytesDone} of ${last.totalBytes} bytes done`;
-  const why =
+  const suspected =
     last === undefined
-      ? "it waits for the BackupRepository, or the object store does not answer"
-      : "the object store, or the storage of the volume, does not answer";
+      ? "it probably waits for the BackupRepository or the object store"
+      : "probably the object store, or the storage of the volume, does not answer";
   const remedy = `see the log of the agent on node ${node}; it goes on by itself when there is an answer, or ends with spec.cancel`;
   return {
     type: "Warning",
     reason: "Data-Path-Stalled",
-    message: `${operation} of ${volumeOf(seen)} has not moved for ${describeMs(pauseMs)}, ${after}: probably ${why}; ${remedy}`,
+    message: `${operation} of ${volumeOf(seen)} has not moved for ${describeMs(pauseMs)}, ${after}: ${storeTrouble ?? suspected}; ${remedy}`,
   };
 }
 

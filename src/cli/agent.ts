@@ -5,7 +5,8 @@ import type { AgentOptions } from "../agent/agent.ts";
 import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
 import type { AgentMetrics } from "../agent/agent-metrics.ts";
 import type { SourceStyle } from "../agent/backup-source.ts";
-import type { OnFileError } from "../agent/volume-work.ts";
+import { StoreTrouble } from "../agent/store-trouble.ts";
+import type { OnFileError, StoreRequest } from "../agent/volume-work.ts";
 import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
 import { type ListenAddress, parseListenAddress } from "../base/listen-address.ts";
@@ -127,7 +128,12 @@ export async function serveAsAgent(
   const { metricsAddress: address, healthAddress } = options;
   const version = versionOfPackage();
   let metrics: AgentMetrics | undefined;
-  await using work = new EngineThread({ log, onStoreRequests: (batch) => metrics?.storeRequests(batch) });
+  const storeTrouble = new StoreTrouble();
+  const onStoreRequests = (batch: readonly StoreRequest[]): void => {
+    storeTrouble.note(batch);
+    metrics?.storeRequests(batch);
+  };
+  await using work = new EngineThread({ log, onStoreRequests });
   if (address !== undefined) {
     const { AgentMetrics } = await import("../agent/agent-metrics.ts");
     const isEngineRunning = () => work.isRunning;
@@ -147,6 +153,7 @@ export async function serveAsAgent(
       stallMs: options.stallTimeout,
       ...(address === undefined || metrics === undefined ? {} : exposed(metrics, address)),
       ...(healthAddress === undefined ? {} : { healthAddress }),
+      storeTrouble,
       version,
       work,
       log,

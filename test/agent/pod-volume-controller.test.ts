@@ -7,6 +7,7 @@ import type { AgentContext } from "../../src/agent/agent-settings.ts";
 import { podVolumeBackupKind } from "../../src/agent/backup-controller.ts";
 import { NodeJobs } from "../../src/agent/node-jobs.ts";
 import { PodVolumeController } from "../../src/agent/pod-volume-controller.ts";
+import { StoreTrouble } from "../../src/agent/store-trouble.ts";
 import { KnownGeneration } from "../../src/agent/velero-generation.ts";
 import { podVolumeBackups } from "../../src/agent/velero-resources.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -37,7 +38,7 @@ async function canceledIn(fields: readonly string[]): Promise<{ phase: string | 
       },
       ...{ stallMs: 0, sourceStyle: undefined, onFileError: "fail", processors: 1, isWithoutServer: true },
     },
-    ...{ store, clock, work: new CopyingWork(), observer: blindObserver },
+    ...{ store, clock, work: new CopyingWork(), observer: blindObserver, storeTrouble: new StoreTrouble() },
     generation: new KnownGeneration(async () => schema, { clock, log: silentLog }),
   };
   const controller = new PodVolumeController(podVolumeBackupKind(context), {
