@@ -172,7 +172,7 @@ export function describeVelero(version: VeleroVersion): void {
 }
 
 /** A volume in which everything that a backup has to keep differs from what it would be by itself. */
-function writeVolume(folder: string | undefined, seed: string): void {
+export function writeVolume(folder: string | undefined, seed: string): void {
   assert.ok(folder !== undefined);
   writeTree(folder, {
     "large.bin": bytesOf(seed, 3 * mebibyte),
@@ -206,7 +206,7 @@ function writeVolume(folder: string | undefined, seed: string): void {
 }
 
 /** The same bytes for the same seed; they do not compress. */
-function bytesOf(seed: string, length: number): Buffer {
+export function bytesOf(seed: string, length: number): Buffer {
   const blocks: Buffer[] = [];
   for (let index = 0; index * 64 < length; index++) {
     blocks.push(createHash("sha512").update(`${seed} ${index}`).digest());
@@ -225,7 +225,7 @@ function assertSameVolume(expected: string | undefined, found: string | undefine
 }
 
 /** `restore-wait` takes the done marker away, after which the volume's own folder is of now. */
-function withoutRootTime(manifest: Manifest): Manifest {
+export function withoutRootTime(manifest: Manifest): Manifest {
   const root = manifest.get(".");
   assert.ok(root !== undefined);
   return new Map(manifest).set(".", { ...root, mtimeNs: "0" });
