@@ -7,7 +7,7 @@ import { AgentError } from "./agent-error.ts";
 import type { AgentContext } from "./agent-settings.ts";
 import { backupSource, parentSnapshotId, stockVolumePath } from "./backup-source.ts";
 import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
-import { canceledPhase, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
+import { canceledPhase, concernsNode, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 import { parallelFilesUpload } from "./uploader-settings.ts";
 import { sourceStyleOf } from "./velero-generation.ts";
@@ -17,6 +17,7 @@ import type { WorkRun } from "./volume-work.ts";
 
 export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVolumeBackup> {
   const { settings } = context;
+  const known = { thisNode: settings.node, isWithoutServer: settings.isWithoutServer };
   return {
     type: podVolumeBackups,
     noun: "backup",
@@ -28,17 +29,16 @@ export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVol
       {
         type: podVolumeBackups,
         scope: { namespace: settings.veleroNamespace },
-        keysFor: (object) => [keyOf(object.metadata)],
+        keysFor: (object) => (concernsNode(parsePodVolumeBackup(object), known) ? [keyOf(object.metadata)] : []),
       },
     ],
     parse: parsePodVolumeBackup,
-    decide: async (seen, known, signal) =>
+    decide: async (seen, ofObject, signal) =>
       decideBackup(seen, {
         ...known,
-        thisNode: settings.node,
+        ...ofObject,
         owner:
           seen !== undefined && isOwnerAsked(seen, settings.node) ? await ownerOf(context, seen, signal) : "absent",
-        isWithoutServer: settings.isWithoutServer,
       }),
     canceledPhase: async (seen, signal) => canceledPhase(seen, await ownerOf(context, seen, signal)),
     run: (seen, log, run) => backUp(context, seen, log, run),

@@ -48,6 +48,17 @@ export interface BackupKnown {
   readonly canceledForMs: number;
 }
 
+/**
+ * False where the decision can only be to do nothing. All agents hear of all objects, most of which are of other nodes or of
+ * the past; those are not read again one by one.
+ */
+export function concernsNode(
+  seen: PodVolumeBackup,
+  { thisNode, isWithoutServer }: Pick<BackupKnown, "thisNode" | "isWithoutServer">,
+): boolean {
+  return isWithoutServer || seen.node === thisNode || seen.isCanceled || seen.isDeleted;
+}
+
 export function decideBackup(seen: PodVolumeBackup | undefined, known: BackupKnown): Decision {
   if (seen === undefined) return decideGone(known.jobUid);
   if (isFinal(seen.phase)) return decideFinal(seen, known.owner === "in progress");

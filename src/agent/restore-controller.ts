@@ -2,10 +2,11 @@
 
 import type { Log } from "../base/log.ts";
 import type { JsonObject } from "../kubernetes/json.ts";
-import { type KubernetesObject, keyOf } from "../kubernetes/kubernetes-object.ts";
+import { keyOf } from "../kubernetes/kubernetes-object.ts";
 import { AgentError } from "./agent-error.ts";
-import type { AgentContext } from "./agent-settings.ts";
+import type { AgentContext, AgentSettings } from "./agent-settings.ts";
 import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
+import { isFinal } from "./decide-backup.ts";
 import { decideRestore } from "./decide-restore.ts";
 import { decideMarkerReach, describeMarkerFolder, type MarkerReach } from "./marker-reach.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
@@ -22,7 +23,7 @@ import type { WorkRun } from "./volume-work.ts";
 
 export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVolumeRestore> {
   const { settings, store } = context;
-  const restoresOfPods = new RestoresOfPods();
+  const concerned = new ConcernedRestores(settings);
   return {
     type: podVolumeRestores,
     noun: "restore",
@@ -34,13 +35,13 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
       {
         type: podVolumeRestores,
         scope: { namespace: settings.veleroNamespace },
-        keysFor: (object, kind) => restoresOfPods.note(object, kind),
+        keysFor: (object, kind) => concerned.byRestore(parsePodVolumeRestore(object), kind),
       },
       // A restore is there before its pod is on a node, and before restore-wait runs.
       {
         type: pods,
         scope: { fields: { "spec.nodeName": settings.node }, only: "metadata" },
-        keysFor: (object) => restoresOfPods.of(keyOf(object.metadata)),
+        keysFor: (object, kind) => concerned.byPod(keyOf(object.metadata), kind),
       },
     ],
     parse: parsePodVolumeRestore,
@@ -105,22 +106,37 @@ function describeDoubt({ folder, user }: Exclude<MarkerReach, { is: "reachable" 
   return `it cannot be told whether restore-wait, as ${user}, can search ${describeMarkerFolder(folder)}; if the pod stays in Init, set secCtxRunAsUser`;
 }
 
-/** Which restores to look at again when a pod changed, by the pods' keys. */
-class RestoresOfPods {
-  readonly #restores = new Map<string, Set<string>>();
+/**
+ * Which restores to look at again when one of them or a pod changed. All agents hear of all restores, and of their own node's
+ * pods alone: of the other restores few concern a node, and none of those that are over.
+ */
+class ConcernedRestores {
+  readonly #settings: AgentSettings;
+  /** Those that are not over, by the keys of their pods. */
+  readonly #ofPods = new Map<string, Set<string>>();
+  /** Keys of the pods on this node. */
+  readonly #podsHere = new Set<string>();
 
-  note(object: KubernetesObject, kind: "present" | "gone"): readonly string[] {
-    const restoreKey = keyOf(object.metadata);
-    const podKey = keyOf(parsePodVolumeRestore(object).pod);
-    const restores = this.#restores.get(podKey) ?? new Set();
-    if (kind === "present") restores.add(restoreKey);
-    else restores.delete(restoreKey);
-    if (restores.size === 0) this.#restores.delete(podKey);
-    else this.#restores.set(podKey, restores);
-    return [restoreKey];
+  constructor(settings: AgentSettings) {
+    this.#settings = settings;
   }
 
-  of(podKey: string): Iterable<string> {
-    return this.#restores.get(podKey) ?? [];
+  byRestore(seen: PodVolumeRestore, kind: "present" | "gone"): readonly string[] {
+    const restoreKey = keyOf(seen.object.metadata);
+    const podKey = keyOf(seen.pod);
+    const restores = this.#ofPods.get(podKey) ?? new Set();
+    if (kind === "present" && !isFinal(seen.phase)) restores.add(restoreKey);
+    else restores.delete(restoreKey);
+    if (restores.size === 0) this.#ofPods.delete(podKey);
+    else this.#ofPods.set(podKey, restores);
+    const { node, isWithoutServer } = this.#settings;
+    const isOwn = isWithoutServer || seen.statusNode === node || this.#podsHere.has(podKey);
+    return isOwn || seen.isCanceled || seen.isDeleted ? [restoreKey] : [];
+  }
+
+  byPod(podKey: string, kind: "present" | "gone"): Iterable<string> {
+    if (kind === "present") this.#podsHere.add(podKey);
+    else this.#podsHere.delete(podKey);
+    return this.#ofPods.get(podKey) ?? [];
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type BackupKnown, type Decision, decideBackup } from "../../src/agent/decide-backup.ts";
+import { type BackupKnown, concernsNode, type Decision, decideBackup } from "../../src/agent/decide-backup.ts";
 import { parsePodVolumeBackup, podVolumeFinalizer } from "../../src/agent/velero-resources.ts";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
 import { parseKubernetesObject } from "../../src/kubernetes/kubernetes-object.ts";
@@ -148,4 +148,36 @@ describe("the decision on a PodVolumeBackup", () => {
     ],
   ];
   for (const [name, decision, expected] of cases) it(name, () => assert.equal(decision, expected));
+});
+
+describe("a PodVolumeBackup that does not concern a node", () => {
+  it("is one about which there is nothing to do, and most are", () => {
+    let unconcerned = 0;
+    for (const phase of ["", "New", "Accepted", "InProgress", "Completed", "Failed", "Canceled"]) {
+      for (const patch of [{}, cancel, deleted]) {
+        for (const owner of ["in progress", "ended", "absent"] as const) {
+          const object = applyMergePatch(backupOf("one", "db-0", "data"), { metadata: { uid: "u" } });
+          const elsewhere = applyMergePatch(applyMergePatch(object, patch), {
+            spec: { node: "node-2" },
+            status: { phase },
+          });
+          const seen = parsePodVolumeBackup(parseKubernetesObject(elsewhere));
+          if (concernsNode(seen, known)) continue;
+          unconcerned += 1;
+          assert.equal(decideBackup(seen, { ...known, owner, canceledForMs: 24 * 60 * minute }).do, "nothing");
+        }
+      }
+    }
+    assert.equal(unconcerned, 7 * 3);
+  });
+
+  it("is of another node, and neither canceled nor being deleted", () => {
+    const seen = parsePodVolumeBackup(parseKubernetesObject(backupOf("one", "db-0", "data")));
+    const elsewhere = { thisNode: "node-2", isWithoutServer: false };
+    assert.equal(concernsNode(seen, known), true);
+    assert.equal(concernsNode(seen, elsewhere), false);
+    assert.equal(concernsNode(seen, { ...elsewhere, isWithoutServer: true }), true);
+    assert.equal(concernsNode({ ...seen, isCanceled: true }, elsewhere), true);
+    assert.equal(concernsNode({ ...seen, isDeleted: true }, elsewhere), true);
+  });
 });

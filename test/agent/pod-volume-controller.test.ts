@@ -2,45 +2,25 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { blindObserver } from "../../src/agent/agent-observer.ts";
-import type { AgentContext } from "../../src/agent/agent-settings.ts";
 import { podVolumeBackupKind } from "../../src/agent/backup-controller.ts";
 import { NodeJobs } from "../../src/agent/node-jobs.ts";
 import { PodVolumeController } from "../../src/agent/pod-volume-controller.ts";
-import { StoreTrouble } from "../../src/agent/store-trouble.ts";
-import { KnownGeneration } from "../../src/agent/velero-generation.ts";
 import { podVolumeBackups } from "../../src/agent/velero-resources.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { textAt } from "../../src/kubernetes/json.ts";
 import { WorkQueue } from "../../src/kubernetes/work-queue.ts";
-import { MemoryResourceStore } from "../kubernetes/memory-resource-store.ts";
-import { ManualClock } from "../repository/manual-clock.ts";
-import { CopyingWork } from "./copying-work.ts";
+import { contextOf } from "./agent-context.ts";
 import { backupOf } from "./node-under-test.ts";
 
 const { signal } = new AbortController();
 
 /** The phase that a canceled PodVolumeBackup gets where its kind has these fields, and the event about it. */
 async function canceledIn(fields: readonly string[]): Promise<{ phase: string | undefined; reasons: string[] }> {
-  const store = new MemoryResourceStore();
-  const clock = new ManualClock();
   const schema = {
     properties: { spec: { properties: Object.fromEntries(fields.map((field) => [field, { type: "string" }])) } },
   };
-  const context: AgentContext = {
-    settings: {
-      ...{
-        node: "node-1",
-        podsRoot: "/pods",
-        veleroNamespace: "velero",
-        resourceTimeoutMs: 0,
-        progressIntervalMs: 1000,
-      },
-      ...{ stallMs: 0, sourceStyle: undefined, onFileError: "fail", processors: 1, isWithoutServer: true },
-    },
-    ...{ store, clock, work: new CopyingWork(), observer: blindObserver, storeTrouble: new StoreTrouble() },
-    generation: new KnownGeneration(async () => schema, { clock, log: silentLog }),
-  };
+  const context = contextOf({ isWithoutServer: true }, schema);
+  const { store, clock } = context;
   const controller = new PodVolumeController(podVolumeBackupKind(context), {
     ...{ context, jobs: new NodeJobs(1), log: silentLog, lastSignal: signal },
     queue: new WorkQueue({ clock, random: Math.random }),
