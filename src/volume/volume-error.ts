@@ -26,7 +26,10 @@ export class VolumeError extends CodedError<VolumeErrorCode> {}
 interface Meaning {
   readonly code: VolumeErrorCode;
   readonly text: string;
+  readonly hint?: string;
 }
+
+const whenFull = "free space or enlarge the volume, then restore again";
 
 const meanings: Readonly<Record<string, Meaning>> = {
   EACCES: { code: "VOLUME_ACCESS_DENIED", text: "access denied" },
@@ -37,8 +40,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   EINVAL: { code: "VOLUME_FAILED", text: "the file system does not take it" },
   ENXIO: { code: "VOLUME_ENTRY_CHANGED_KIND", text: "it is no regular file" },
   EISDIR: { code: "VOLUME_FOLDER_IN_THE_WAY", text: "a folder is in the way" },
-  ENOSPC: { code: "VOLUME_FULL", text: "no space is left" },
-  EDQUOT: { code: "VOLUME_FULL", text: "the quota is used up" },
+  ENOSPC: { code: "VOLUME_FULL", text: "no space is left", hint: whenFull },
+  EDQUOT: { code: "VOLUME_FULL", text: "the quota is used up", hint: whenFull },
   EROFS: { code: "VOLUME_READ_ONLY", text: "the file system is read-only" },
 };
 
@@ -58,10 +61,11 @@ export async function attempt<Result>(
 function translate(error: unknown, operation: string, displayPath: string): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
-  const { code, text } = meanings[errno] ?? { code: "VOLUME_FAILED", text: errno };
+  const { code, text, hint }: Meaning = meanings[errno] ?? { code: "VOLUME_FAILED", text: errno };
   return new VolumeError(code, `could not ${operation} ${displayPath}: ${text}`, {
     cause: error,
     detail: { path: displayPath, operation, errno },
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
