@@ -69,7 +69,7 @@ export function decideBackup(seen: PodVolumeBackup | undefined, known: BackupKno
     return { do: known.isWithoutServer ? "wait" : "nothing", because };
   }
   if (known.jobUid !== undefined) return decideRunning(seen, known.jobUid);
-  const leftover = isNew(seen.phase) ? undefined : leftoverMessage("podvolumebackup", seen.phase);
+  const leftover = isNew(seen.phase) ? undefined : leftoverMessage("backup", seen.phase);
   if (seen.isCanceled || seen.isDeleted) {
     const message = seen.isCanceled ? "PVB is canceled" : "PVB is being deleted";
     return finish(canceledPhase(seen, known.owner), message, known.knownForMs);
@@ -133,9 +133,10 @@ export function decideAbandoned(
   return { do: "finish", phase, message: "canceled by another node's agent, since its own did not end it in time" };
 }
 
-/** As stock agents say it, so that it can be searched for. */
-export function leftoverMessage(kind: string, phase: string): string {
-  return `found a ${kind} with status "${phase}" during the server starting, mark it as "Failed"`;
+/** As stock agents say it, so that it can be searched for, and what to do. */
+export function leftoverMessage(noun: "backup" | "restore", phase: string): string {
+  const found = `found a podvolume${noun} with status "${phase}" during the server starting, mark it as "Failed"`;
+  return `${found} (hint: the node agent ended while it worked on it; start the ${noun} anew)`;
 }
 
 /** Why it can never be started. */

@@ -43,7 +43,7 @@ export function decideRestore(seen: PodVolumeRestore | undefined, known: Restore
   if (!isOwn) return { do: "nothing", because: "it is another node's" };
   if (seen.isCanceled) return finish("Canceled", "PVR is canceled", known.knownForMs);
   if (seen.isDeleted) return finish("Failed", "PVR is being deleted", known.knownForMs);
-  if (isLeftover) return finish("Failed", leftoverMessage("podvolumerestore", seen.phase), known.knownForMs);
+  if (isLeftover) return finish("Failed", leftoverMessage("restore", seen.phase), known.knownForMs);
   const unfit = unfitMessage(seen);
   if (unfit !== undefined) return finish("Failed", unfit, known.knownForMs);
   if (pod === undefined) return { do: "wait", because: "its pod is not there" };

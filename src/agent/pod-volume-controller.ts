@@ -9,7 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { explainInOneLine, innermostCode } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Reconciled, WatchSource } from "../kubernetes/controller.ts";
-import { fieldAt, type JsonObject } from "../kubernetes/json.ts";
+import { fieldAt, type JsonObject, textAt } from "../kubernetes/json.ts";
 import { type KubernetesObject, keyOf, nameOf, type ResourceType } from "../kubernetes/kubernetes-object.ts";
 import type { ResourceEvent } from "../kubernetes/resource-store.ts";
 import type { WorkQueue } from "../kubernetes/work-queue.ts";
@@ -246,7 +246,9 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
       const now = await this.#context.store.get(this.#kind.type, seen.object.metadata, { signal: lastSignal });
       const decided = await this.#kind.canceledPhase(now === undefined ? seen : this.#kind.parse(now), lastSignal);
       const phase = await this.#knownPhase(decided, lastSignal);
-      const message = `data path ${noun} canceled: ${abbreviation} ${why}`;
+      const told = textAt(now?.content, "status", "message"); // By who canceled it, as Velero servers do.
+      const canceled = `data path ${noun} canceled: ${abbreviation} ${why}`;
+      const message = told === undefined || told === "" ? canceled : `${canceled}: ${told}`;
       return { status: { phase, message }, end: phase === "Failed" ? { phase, code: "CANCELED" } : { phase } };
     }
     const cause =

@@ -269,6 +269,22 @@ describe("an agent over a folder of resource files", () => {
     assert.deepEqual(await readdir(join(node.root, "store", "p", "kopia", "shop")), ["password"]);
   });
 
+  it("passes on what was said by whoever canceled a backup", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: {} });
+    const gate = new Gate();
+    node.work.during = (run) => gate.wait(run.signal);
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    node.start();
+    await gate.arrived(1);
+    await node.until(podVolumeBackups, "one", ({ phase }) => phase === "InProgress");
+    const text = await readFile(node.file("one.yaml"), "utf8");
+    const canceled = text.replace("uploaderType: kopia", "uploaderType: kopia\n  cancel: true");
+    await node.putText("one.yaml", canceled.replace("phase: InProgress", "phase: InProgress\n  message: at its start"));
+    const status = await node.untilBackup("one");
+    assert.equal(status.message, "data path backup canceled: PVB is canceled: at its start");
+  });
+
   it("fails a canceled backup while its Backup is in progress", async () => {
     await using node = await NodeUnderTest.create();
     await node.addPod("db-0", { data: {} });
@@ -332,12 +348,12 @@ describe("an agent over a folder of resource files", () => {
     await node.put("other.yaml", { ...backupOf("other", "db-0", "data", { node: "node-2" }), ...left });
     node.start();
     const backup = await node.untilBackup("one");
-    const found = (kind: string) =>
-      `found a ${kind} with status "InProgress" during the server starting, mark it as "Failed"`;
-    assert.deepEqual([backup.phase, backup.message], ["Failed", found("podvolumebackup")]);
+    const found = (noun: "backup" | "restore") =>
+      `found a podvolume${noun} with status "InProgress" during the server starting, mark it as "Failed" (hint: the node agent ended while it worked on it; start the ${noun} anew)`;
+    assert.deepEqual([backup.phase, backup.message], ["Failed", found("backup")]);
     assert.equal(backup.startTimestamp, "2024-05-01T10:00:00Z");
     const restore = await node.untilRestore("back");
-    assert.deepEqual([restore.phase, restore.message], ["Failed", found("podvolumerestore")]);
+    assert.deepEqual([restore.phase, restore.message], ["Failed", found("restore")]);
     assert.match(await readFile(node.file("other.yaml"), "utf8"), /phase: InProgress/);
   });
 

@@ -88,12 +88,12 @@ describe("the decision on a PodVolumeBackup", () => {
     [
       "one in progress without a job fails",
       decide(running),
-      'Failed: found a podvolumebackup with status "InProgress" during the server starting, mark it as "Failed"',
+      'Failed: found a podvolumebackup with status "InProgress" during the server starting, mark it as "Failed" (hint: the node agent ended while it worked on it; start the backup anew)',
     ],
     [
       "what a stock agent prepared fails",
       decide({ status: { phase: "Prepared" } }),
-      'Failed: found a podvolumebackup with status "Prepared" during the server starting, mark it as "Failed"',
+      'Failed: found a podvolumebackup with status "Prepared" during the server starting, mark it as "Failed" (hint: the node agent ended while it worked on it; start the backup anew)',
     ],
     ["one that is too young is not finished yet", decide(running, { knownForMs: 1500 }), "look again in 500 ms"],
     ["a young one is started all the same", decide({}, { knownForMs: 0 }), "start"],

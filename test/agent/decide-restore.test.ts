@@ -35,7 +35,7 @@ const elsewhere = { spec: { nodeName: "node-2" } };
 const running = { status: { phase: "InProgress" } };
 const cancel = { spec: { cancel: true } };
 const leftover =
-  'Failed: found a podvolumerestore with status "InProgress" during the server starting, mark it as "Failed"';
+  'Failed: found a podvolumerestore with status "InProgress" during the server starting, mark it as "Failed" (hint: the node agent ended while it worked on it; start the restore anew)';
 
 describe("the decision on a PodVolumeRestore", () => {
   const cases: readonly [string, string, string][] = [
