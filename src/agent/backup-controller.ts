@@ -62,7 +62,8 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   const { settings } = context;
   const { signal } = run;
   const { path: volumePath, doubt } = await findVolumeOf(context, seen, log, signal);
-  const repository = await repositoryAccess(context, seen, seen.pod.namespace, log, signal);
+  const opening = await repositoryAccess(context, seen, seen.pod.namespace, log, signal);
+  const { access: repository, readCredentials } = opening;
   const style = settings.sourceStyle ?? sourceStyleOf(await context.generation.now(signal));
   const stockPath = stockVolumePath(settings.podsRoot, volumePath);
   const { source, tags, parentTags, description, pins } = backupSource(seen, stockPath, style);
@@ -82,7 +83,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
         parallelFiles,
         onFileError: settings.onFileError,
       },
-      { ...run, assertVolumeInUse: () => assertPodStays(context, seen, signal) },
+      { ...run, readCredentials, assertVolumeInUse: () => assertPodStays(context, seen, signal) },
     ),
   );
   const { totalBytes, fileCount, incrementalBytes, parentSnapshotId, unreadable, changed, vanished } = outcome;

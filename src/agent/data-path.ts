@@ -17,7 +17,7 @@ import {
   pods,
 } from "./velero-resources.ts";
 import { type FoundVolume, findVolumePath, locateVolume } from "./volume-path.ts";
-import type { Examples, RepositoryAccess } from "./volume-work.ts";
+import type { Examples, NamedText, RepositoryAccess } from "./volume-work.ts";
 
 /** A step that failed, in the stock agent's words, which people search for. The code is that of its cause. */
 class StepError extends Error {}
@@ -62,6 +62,12 @@ export async function findVolumeOf(
   });
 }
 
+export interface OpenableRepository {
+  readonly access: RepositoryAccess;
+  /** As a run of the work has it. */
+  readCredentials(): Promise<NamedText | undefined>;
+}
+
 /** `volumeNamespace` is that of the pod at the time of the backup. */
 export async function repositoryAccess(
   { store, settings, clock }: AgentContext,
@@ -69,7 +75,7 @@ export async function repositoryAccess(
   volumeNamespace: string,
   log: Log,
   signal: AbortSignal,
-): Promise<RepositoryAccess> {
+): Promise<OpenableRepository> {
   const { veleroNamespace, isWithoutServer, resourceTimeoutMs } = settings;
   const { backupStorageLocation } = seen;
   return await step("error to initialize data path", async () => {
@@ -85,8 +91,8 @@ export async function repositoryAccess(
       );
     }
     const bsl = parseBackupStorageLocation(object);
-    const secrets = await readLocationSecrets(store, bsl, veleroNamespace, signal);
-    const location = repositoryLocation(bsl, volumeNamespace, secrets);
+    const readSecrets = () => readLocationSecrets(store, bsl, veleroNamespace, signal);
+    const location = repositoryLocation(bsl, volumeNamespace, await readSecrets());
     const repository = `${backupStorageLocation}-${volumeNamespace}-kopia`;
     await step(`error to ensure backup repository ${repository}`, () =>
       waitForBackupRepository(
@@ -101,7 +107,8 @@ export async function repositoryAccess(
       () => readRepositoryPassword(store, veleroNamespace, signal),
     );
     log.info("Opening backup repo", { repository });
-    return { location, password, create: isWithoutServer };
+    const access = { location, password, create: isWithoutServer };
+    return { access, readCredentials: async () => (await readSecrets()).credentials };
   });
 }
 

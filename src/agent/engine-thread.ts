@@ -17,16 +17,16 @@ import { isAbort } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { AgentError } from "./agent-error.ts";
 import { fromSentError, toSentError } from "./sent-error.ts";
-import type { JobReport, JobRequest, ThreadCommand, ThreadReport } from "./thread-messages.ts";
+import type { JobReport, JobRequest, Question, SentAnswer, ThreadCommand, ThreadReport } from "./thread-messages.ts";
 import type {
   BackupOutcome,
   BackupRequest,
   BackupWorkRun,
   RestoreOutcome,
   RestoreRequest,
+  RestoreWorkRun,
   StoreRequest,
   VolumeWork,
-  WorkRun,
 } from "./volume-work.ts";
 
 export interface EngineThreadOptions {
@@ -72,7 +72,7 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
     return (await this.#run({ do: "back up", request }, run)) as BackupOutcome;
   }
 
-  async restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome> {
+  async restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome> {
     return (await this.#run({ do: "restore", request }, run)) as RestoreOutcome;
   }
 
@@ -83,7 +83,7 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
     await Promise.all(this.#ending);
   }
 
-  async #run(asked: JobRequest, run: WorkRun | BackupWorkRun): Promise<BackupOutcome | RestoreOutcome> {
+  async #run(asked: JobRequest, run: RestoreWorkRun | BackupWorkRun): Promise<BackupOutcome | RestoreOutcome> {
     assert(!this.#isDisposed, "there is work after the end");
     run.signal.throwIfAborted();
     this.#idle?.abort();
@@ -136,7 +136,7 @@ interface ThreadOptions extends Required<Pick<EngineThreadOptions, "log" | "prog
 }
 
 interface PendingJob {
-  readonly run: WorkRun | BackupWorkRun;
+  readonly run: RestoreWorkRun | BackupWorkRun;
   readonly outcome: PromiseWithResolvers<BackupOutcome | RestoreOutcome>;
 }
 
@@ -168,7 +168,7 @@ class Thread {
     return this.#ended.promise;
   }
 
-  async run(asked: JobRequest, run: WorkRun | BackupWorkRun): Promise<BackupOutcome | RestoreOutcome> {
+  async run(asked: JobRequest, run: RestoreWorkRun | BackupWorkRun): Promise<BackupOutcome | RestoreOutcome> {
     const job = ++this.#jobCount;
     const outcome = Promise.withResolvers<BackupOutcome | RestoreOutcome>();
     const onAbort = () => this.#command({ do: "abort", job });
@@ -204,8 +204,8 @@ class Thread {
   #takeOfJob(report: JobReport): void {
     const pending = this.#jobs.get(report.job);
     assert(pending, "it is told of a job that runs");
-    if (report.say === "progress") pending.run.onProgress(report.progress);
-    else if (report.say === "is volume in use?") void this.#answer(report.question, pending.run);
+    if ("question" in report) void this.#answer(report.question, report.say, pending.run);
+    else if (report.say === "progress") pending.run.onProgress(report.progress);
     else {
       this.#jobs.delete(report.job);
       if (report.say === "done") pending.outcome.resolve(report.outcome);
@@ -213,13 +213,9 @@ class Thread {
     }
   }
 
-  async #answer(question: number, run: WorkRun | BackupWorkRun): Promise<void> {
-    assert("assertVolumeInUse" in run, "only a backup asks");
-    const error = await run.assertVolumeInUse().then(
-      () => undefined,
-      (thrown: unknown) => toSentError(thrown),
-    );
-    this.#command({ do: "answer", question, error });
+  async #answer(question: number, asked: Question, run: RestoreWorkRun | BackupWorkRun): Promise<void> {
+    const answer = await answerTo(asked, run).catch((thrown: unknown) => ({ error: toSentError(thrown) }));
+    this.#command({ do: "answer", question, answer });
   }
 
   /** Its jobs fail only when it has ended: until then it may still write. */
@@ -236,6 +232,16 @@ class Thread {
     this.#jobs.clear();
     this.#ended.resolve();
   }
+}
+
+async function answerTo(asked: Question, run: RestoreWorkRun | BackupWorkRun): Promise<SentAnswer> {
+  if (asked === "what are the credentials?") {
+    const credentials = await run.readCredentials();
+    return credentials === undefined ? {} : { credentials };
+  }
+  assert("assertVolumeInUse" in run, "only a backup asks");
+  await run.assertVolumeInUse();
+  return {};
 }
 
 function failureOf(cause: unknown): AgentError {

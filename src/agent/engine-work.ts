@@ -28,9 +28,9 @@ import type {
   RepositoryAccess,
   RestoreOutcome,
   RestoreRequest,
+  RestoreWorkRun,
   StoreRequest,
   VolumeWork,
-  WorkRun,
 } from "./volume-work.ts";
 
 /** Fits into a status message. */
@@ -51,7 +51,7 @@ export class EngineWork implements VolumeWork {
 
   async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
     const { signal } = run;
-    await using repository = await this.#openRepository(request.repository, signal);
+    await using repository = await this.#openRepository(request.repository, run);
     const manifests = await repository.loadManifests(signal);
     const parent = this.#parentOf(request, manifests);
     await storePolicy(repository, manifests, request, signal);
@@ -79,9 +79,9 @@ export class EngineWork implements VolumeWork {
     return outcomeOf(result, parent);
   }
 
-  async restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome> {
+  async restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome> {
     const { signal } = run;
-    await using repository = await this.#openRepository(request.repository, signal);
+    await using repository = await this.#openRepository(request.repository, run);
     const snapshot = loadSnapshot(await repository.loadManifests(signal), request.snapshotId);
     const result = await restore({
       repository,
@@ -106,12 +106,14 @@ export class EngineWork implements VolumeWork {
     };
   }
 
-  async #openRepository(access: RepositoryAccess, signal: AbortSignal): Promise<Repository> {
+  async #openRepository(access: RepositoryAccess, run: RestoreWorkRun): Promise<Repository> {
+    const { signal } = run;
     const log = this.#log;
     const clock = this.#clock;
     const { location, password, create } = access;
     const options = { password, clock, signal, warn: (message: string) => log.warn(message) };
-    const storeOptions = { clock, log, signal, observe: this.#observe };
+    const readCredentials = () => run.readCredentials();
+    const storeOptions = { clock, log, signal, observe: this.#observe, readCredentials };
     const open = async (): Promise<Repository> =>
       await openRepository({ ...options, store: await openStore(location, { mode: "open", ...storeOptions }) });
     try {

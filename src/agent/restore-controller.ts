@@ -63,7 +63,8 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
   const pod = await store.get(pods, seen.pod, { signal: run.signal });
   const waiting = pod === undefined ? undefined : parseRestoreWaitUser(pod);
   const found = await findVolumeOf(context, seen, log, run.signal);
-  const repository = await repositoryAccess(context, seen, seen.sourceNamespace, log, run.signal);
+  const opening = await repositoryAccess(context, seen, seen.sourceNamespace, log, run.signal);
+  const { access: repository, readCredentials } = opening;
   const outcome = await step("Failed to run kopia restore", () =>
     context.work.restore(
       {
@@ -74,7 +75,7 @@ async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, 
         parallelFiles: parallelFilesDownload(seen.uploaderSettings, settings.processors),
         doneMarker: seen.restoreUid,
       },
-      run,
+      { ...run, readCredentials },
     ),
   );
   const { totalBytes, fileCount } = outcome;

@@ -5,6 +5,7 @@ import type { SentError } from "./sent-error.ts";
 import type {
   BackupOutcome,
   BackupRequest,
+  NamedText,
   RestoreOutcome,
   RestoreRequest,
   StoreRequest,
@@ -19,13 +20,17 @@ export type JobRequest =
 export type ThreadCommand =
   | (JobRequest & { readonly job: number })
   | { readonly do: "abort"; readonly job: number }
-  /** Whether the volume is in use: where it is not, the error that says so. */
-  | { readonly do: "answer"; readonly question: number; readonly error: SentError | undefined };
+  | { readonly do: "answer"; readonly question: number; readonly answer: SentAnswer };
+
+/** To questions about a job's volume, which has no answer but an error where it is not in use, and its credentials. */
+export type SentAnswer = { readonly credentials?: NamedText } | { readonly error: SentError };
+
+export type Question = "is volume in use?" | "what are the credentials?";
 
 /** From the thread about a job, which ends with "done" or "failed"; nothing is said of it afterwards. */
 export type JobReport =
   | { readonly say: "progress"; readonly job: number; readonly progress: WorkProgress }
-  | { readonly say: "is volume in use?"; readonly job: number; readonly question: number }
+  | { readonly say: Question; readonly job: number; readonly question: number }
   | { readonly say: "done"; readonly job: number; readonly outcome: BackupOutcome | RestoreOutcome }
   | { readonly say: "failed"; readonly job: number; readonly error: SentError };
 

@@ -144,7 +144,15 @@ export interface WorkRun {
   onProgress(progress: WorkProgress): void;
 }
 
-export interface BackupWorkRun extends WorkRun {
+export interface RestoreWorkRun extends WorkRun {
+  /**
+   * What the repository's credentials are by now; asked when its store rejects those of the request, which may have been
+   * replaced since. Undefined where the location names none.
+   */
+  readCredentials(): Promise<NamedText | undefined>;
+}
+
+export interface BackupWorkRun extends RestoreWorkRun {
   /**
    * Asked before a snapshot is saved of a volume from which files vanished: throws when the volume is being taken away,
    * for then the snapshot would be of what was left.
@@ -171,5 +179,5 @@ export interface StoreRequest {
  */
 export interface VolumeWork {
   backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome>;
-  restore(request: RestoreRequest, run: WorkRun): Promise<RestoreOutcome>;
+  restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome>;
 }

@@ -10,8 +10,8 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Log, LogFields } from "../base/log.ts";
 import { Paced } from "./paced.ts";
 import { fromSentError, toSentError } from "./sent-error.ts";
-import type { JobRequest, ThreadCommand, ThreadReport } from "./thread-messages.ts";
-import type { BackupWorkRun, StoreRequest, VolumeWork, WorkProgress } from "./volume-work.ts";
+import type { JobRequest, Question, SentAnswer, ThreadCommand, ThreadReport } from "./thread-messages.ts";
+import type { BackupWorkRun, NamedText, StoreRequest, VolumeWork, WorkProgress } from "./volume-work.ts";
 
 const tellIntervalMs = 250;
 /** Told earlier than that: 1000 × about 100 bytes. */
@@ -44,7 +44,10 @@ export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurro
     const workRun: BackupWorkRun = {
       signal: stopping.signal,
       onProgress: (latest) => progress.set(latest),
-      assertVolumeInUse: () => questions.ask(job),
+      readCredentials: () => questions.ask(job, "what are the credentials?"),
+      assertVolumeInUse: async () => {
+        await questions.ask(job, "is volume in use?");
+      },
     };
     let last: ThreadReport;
     try {
@@ -62,7 +65,7 @@ export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurro
 
   port.on("message", (command: ThreadCommand) => {
     if (command.do === "abort") running.get(command.job)?.abort();
-    else if (command.do === "answer") questions.answer(command.question, command.error && fromSentError(command.error));
+    else if (command.do === "answer") questions.answer(command.question, command.answer);
     else void run(command.job, command);
   });
 }
@@ -111,29 +114,29 @@ class StoreRequestBatch {
   }
 }
 
-/** Whether volumes are in use, asked of the daemon. */
+/** What the daemon is asked. */
 class Questions {
   readonly #report: (message: ThreadReport) => void;
-  readonly #open = new Map<number, PromiseWithResolvers<void>>();
+  readonly #open = new Map<number, PromiseWithResolvers<NamedText | undefined>>();
   #count = 0;
 
   constructor(report: (message: ThreadReport) => void) {
     this.#report = report;
   }
 
-  async ask(job: number): Promise<void> {
+  async ask(job: number, say: Question): Promise<NamedText | undefined> {
     const question = ++this.#count;
-    const answered = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<NamedText | undefined>();
     this.#open.set(question, answered);
-    this.#report({ say: "is volume in use?", job, question });
-    await answered.promise;
+    this.#report({ say, job, question });
+    return await answered.promise;
   }
 
-  answer(question: number, error: unknown): void {
+  answer(question: number, answer: SentAnswer): void {
     const answered = this.#open.get(question);
     this.#open.delete(question);
-    if (error === undefined) answered?.resolve();
-    else answered?.reject(error);
+    if ("error" in answer) answered?.reject(fromSentError(answer.error));
+    else answered?.resolve(answer.credentials);
   }
 }
 

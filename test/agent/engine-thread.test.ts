@@ -97,6 +97,14 @@ describe("the engine's thread", () => {
     assert.ok(hasCode(await job, "ENGINE_THREAD_FAILED"));
   });
 
+  it("asks what the credentials are by now, and gets them", async () => {
+    await using thread = scripted();
+    const credentials = { text: "[default]", name: "key cloud of Secret velero/cloud-credentials" };
+    await thread.backUp(asked("expect credentials"), { ...running(), readCredentials: async () => credentials });
+    const none = thread.backUp(asked("expect credentials"), running());
+    assert.match(String(await told(none)), /there are none/);
+  });
+
   it("asks whether the volume is in use, and gets the answer as it was given", async () => {
     await using thread = scripted();
     let isInUse = true;
@@ -194,6 +202,7 @@ function running(): BackupWorkRun {
   return {
     signal: new AbortController().signal,
     onProgress: () => undefined,
+    readCredentials: async () => undefined,
     assertVolumeInUse: async () => undefined,
   };
 }

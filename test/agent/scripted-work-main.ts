@@ -29,6 +29,11 @@ function scriptedWork({ log, onStoreRequest }: WorkSurroundings): VolumeWork {
     ask: async (run) => {
       await run.assertVolumeInUse();
     },
+    "expect credentials": async (run) => {
+      const credentials = await run.readCredentials();
+      assert(credentials !== undefined && "text" in credentials, "there are none");
+      assert.equal(credentials.text, "[default]");
+    },
     progress: (run) => {
       for (let bytesDone = 1; bytesDone <= 10_000; bytesDone++) run.onProgress({ bytesDone, totalBytes: 10_000 });
     },

@@ -243,6 +243,7 @@ function running(): BackupWorkRun {
   return {
     signal: new AbortController().signal,
     onProgress: () => undefined,
+    readCredentials: async () => undefined,
     assertVolumeInUse: async () => undefined,
   };
 }

@@ -6,7 +6,7 @@ import type { BlobStore } from "./blob-store.ts";
 import { openFilesystemStore } from "./filesystem.ts";
 import { type BlobOperationSink, ObservedBlobStore } from "./observed.ts";
 import { RetryingBlobStore } from "./retrying.ts";
-import type { S3Location } from "./s3-location.ts";
+import type { NamedText, S3Location } from "./s3-location.ts";
 
 export interface FilesystemLocation {
   readonly kind: "fs";
@@ -21,6 +21,8 @@ export interface OpenStoreOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** As the S3 store's. */
+  readonly readCredentials?: () => Promise<NamedText | undefined>;
   /** Told of every operation of the store, each attempt of one that is tried again too. */
   readonly observe?: BlobOperationSink;
 }
@@ -32,9 +34,10 @@ export async function openStore(location: StoreLocation, options: OpenStoreOptio
   return new RetryingBlobStore(observed, { log, clock });
 }
 
-async function openOnce(location: StoreLocation, { mode, clock, signal }: OpenStoreOptions): Promise<BlobStore> {
+async function openOnce(location: StoreLocation, options: OpenStoreOptions): Promise<BlobStore> {
+  const { mode, clock, signal, readCredentials } = options;
   if (location.kind === "fs") return await openFilesystemStore(location.folder, { mode, signal });
   // Not before: with the SDK it takes 36 MB and 100 ms, which who has no bucket need not spend.
   const { openS3Store } = await import("./s3.ts");
-  return await openS3Store(location, { mode, signal, clock });
+  return await openS3Store(location, { mode, signal, clock, ...(readCredentials && { readCredentials }) });
 }

@@ -42,7 +42,14 @@ import { ReadOnlyBlobStore } from "./read-only.ts";
 import { type RequestLimits, RequestWatch, requestLimits } from "./request-watch.ts";
 import { answeredLength, digestParts, readBody, slicesOf } from "./s3-body.ts";
 import { askSdkForCredentials, type Command, newS3Client, signBodyAs, watchAnswer } from "./s3-client.ts";
-import { type Environment, findCredentials, RenewedCredentials, type S3Credentials } from "./s3-credentials.ts";
+import {
+  type CredentialSettings,
+  type Environment,
+  type FoundCredentials,
+  findCredentials,
+  RenewedCredentials,
+  type S3Credentials,
+} from "./s3-credentials.ts";
 import { isConditionFailed, isKeyRejected, translateS3Error } from "./s3-error.ts";
 import {
   assertBucketName,
@@ -61,6 +68,11 @@ export interface S3StoreOptions {
   readonly limits?: RequestLimits;
   /** Where keys, roles and files of credentials are named; what the SDK fetches by them it looks up in the process's own. */
   readonly environment?: Environment;
+  /**
+   * What the location's credentials are by now, where it was given their text; asked when the server rejects those that
+   * were used. Undefined for those of the location.
+   */
+  readonly readCredentials?: () => Promise<NamedText | undefined>;
 }
 
 const listedAtOnce = 1000;
@@ -81,10 +93,14 @@ export async function openS3Store(location: S3Location, options: S3StoreOptions)
       : await readAuthorities(location.authorities);
   const given = (location.region ?? "").replaceAll(/^\/+|\/+$/g, "") || endpoint?.region;
   const regionOfServices = given ?? environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? regionByDefault;
-  const credentials = new RenewedCredentials(
-    () => findCredentials(location, environment, (request) => askSdkForCredentials(request, regionOfServices)),
-    clock,
-  );
+  const find = async (settings: CredentialSettings): Promise<FoundCredentials> =>
+    await findCredentials(settings, environment, (request) => askSdkForCredentials(request, regionOfServices));
+  let isFirst = true;
+  const credentials = new RenewedCredentials(async () => {
+    const renewed = isFirst ? undefined : await options.readCredentials?.();
+    isFirst = false;
+    return await find(renewed === undefined ? location : { ...location, credentials: renewed });
+  }, clock);
   const newClient = (region: string): S3Client =>
     newS3Client({ endpoint, region, authorities, isCertificateUnchecked, credentials: () => credentials.current() });
   const store = new S3BlobStore(location, {

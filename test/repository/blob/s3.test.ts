@@ -328,6 +328,27 @@ describe("a server that refuses", () => {
     await store.put(pack, [], { signal });
     assert.deepEqual(await listed(store, ""), [pack]);
   });
+
+  test("credentials given as text are read anew once they are rejected, and not before", async (t) => {
+    const server = await startBucketServer(t);
+    let isRotated = false;
+    server.intercept = (request, response) => {
+      const keyWanted = isRotated ? "rotated-id" : fakeKeys.accessKeyId;
+      if (request.headers.authorization?.includes(keyWanted)) return "passed";
+      refuse(response, 403, "InvalidAccessKeyId");
+      return "answered";
+    };
+    const text = "[default]\naws_access_key_id=rotated-id\naws_secret_access_key=rotated-secret\n";
+    const readCredentials = async () => ({ text, name: "the Secret" });
+    const { store } = await opened(t, server.location(), { readCredentials });
+    await store.put(pack, [], { signal });
+    isRotated = true;
+    await failureOf(store.get(pack, { signal }), "BLOB_STORE_UNAVAILABLE");
+    await store.get(pack, { signal });
+    isRotated = false;
+    const denied = await failureOf(store.get(pack, { signal }), "BLOB_STORE_DENIED");
+    assert.match(explain(denied), /of profile default of the Secret: renew them there/);
+  });
 });
 
 describe("a connection that stalls", () => {
