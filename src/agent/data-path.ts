@@ -88,6 +88,7 @@ export async function repositoryAccess(
       throw new AgentError(
         "BACKUP_LOCATION_NOT_FOUND",
         `error getting backup storage location ${backupStorageLocation}: BackupStorageLocation ${JSON.stringify(backupStorageLocation)} not found`,
+        { hint: `put backup storage location ${backupStorageLocation} back, as it was` },
       );
     }
     const bsl = parseBackupStorageLocation(object);
