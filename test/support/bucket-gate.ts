@@ -41,7 +41,7 @@ export async function openBucketGate(server: string): Promise<BucketGate> {
 export class BucketGate implements AsyncDisposable {
   readonly #target: URL;
   readonly #server: Server;
-  #keeping: Keeping | undefined;
+  readonly #keeping = new Set<Keeping>();
 
   constructor(server: string) {
     this.#target = new URL(server);
@@ -61,23 +61,22 @@ export class BucketGate implements AsyncDisposable {
     await once(this.#server, "listening");
   }
 
-  /** Keeps such requests until they are released; instead of those that were kept before. */
+  /** Keeps such requests until they are released. */
   hold(options: HoldOptions): Hold {
-    this.#keeping?.released.resolve();
     const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const keeping = { ...options, passedCount: 0, reached, released };
-    this.#keeping = keeping;
+    this.#keeping.add(keeping);
     return {
       reached: reached.promise,
       release: () => {
-        if (this.#keeping === keeping) this.#keeping = undefined;
+        this.#keeping.delete(keeping);
         released.resolve();
       },
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#keeping?.released.resolve();
+    for (const { released } of this.#keeping) released.resolve();
     const closed = once(this.#server, "close");
     this.#server.close();
     this.#server.closeAllConnections();
@@ -101,8 +100,8 @@ export class BucketGate implements AsyncDisposable {
   }
 
   async #whenReleased({ method, url = "" }: IncomingMessage): Promise<void> {
-    const keeping = this.#keeping;
-    if (keeping === undefined || method !== keeping.method || !keeping.path.test(url)) return;
+    const keeping = [...this.#keeping].find((one) => one.method === method && one.path.test(url));
+    if (keeping === undefined) return;
     if (keeping.passedCount++ < (keeping.after ?? 0)) return;
     keeping.reached.resolve();
     await keeping.released.promise;

@@ -27,6 +27,9 @@ export class ClusterNode implements AsyncDisposable {
   readonly #running: Promise<void>;
   /** What went wrong when it last looked. */
   trouble: unknown;
+  /** Told of each volume's folder before its pod starts. */
+  onVolumeFolder: (folder: string, pod: { readonly namespace: string; readonly name: string }) => void = () =>
+    undefined;
 
   constructor(cluster: KubernetesCluster, name: string, podsRoot: string) {
     this.#cluster = cluster;
@@ -129,7 +132,10 @@ export class ClusterNode implements AsyncDisposable {
     for (const volume of itemsAt(pod, "spec", "volumes")) {
       const folder = volumeFolder(this.podsRoot, pod, volume, claims);
       if (folder === undefined) return; // Its claim is not bound yet.
-      mkdirSync(folder, { recursive: true });
+      if (!existsSync(folder)) {
+        mkdirSync(folder, { recursive: true });
+        this.onVolumeFolder(folder, { namespace: `${namespace}`, name: `${name}` });
+      }
       folders.set(textAt(volume, "name"), folder);
     }
     const waiting = itemsAt(pod, "spec", "initContainers").find((one) => textAt(one, "name") === "restore-wait");

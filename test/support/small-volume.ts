@@ -8,9 +8,9 @@ import { join } from "node:path";
 export class SmallVolume implements Disposable {
   readonly folder: string;
 
-  /** Mounted on a new folder below `parent` until it is disposed. */
-  constructor(parent: string, megabytes: number) {
-    this.folder = mkdtempSync(join(parent, "volume-"));
+  /** Mounted on a new folder below `parent`, or on one that is there, until it is disposed. */
+  constructor(parent: string | { readonly folder: string }, megabytes: number) {
+    this.folder = typeof parent === "string" ? mkdtempSync(join(parent, "volume-")) : parent.folder;
     run("mount", "-t", "tmpfs", "-o", `size=${megabytes}m,mode=755`, "tmpfs", this.folder);
   }
 
