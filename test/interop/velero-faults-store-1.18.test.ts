@@ -1,0 +1,3 @@
+import { describeStoreFaults } from "./velero-store-faults.ts";
+
+describeStoreFaults("1.18");
