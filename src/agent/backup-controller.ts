@@ -28,7 +28,7 @@ export function podVolumeBackupKind(context: AgentContext): PodVolumeKind<PodVol
     sources: [
       {
         type: podVolumeBackups,
-        scope: { namespace: settings.veleroNamespace },
+        scope: { namespace: settings.veleroNamespace, only: ["spec.node", "spec.cancel"] },
         keysFor: (object) => (concernsNode(parsePodVolumeBackup(object), known) ? [keyOf(object.metadata)] : []),
       },
     ],

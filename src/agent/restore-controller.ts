@@ -34,13 +34,16 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
     sources: [
       {
         type: podVolumeRestores,
-        scope: { namespace: settings.veleroNamespace },
+        scope: {
+          namespace: settings.veleroNamespace,
+          only: ["spec.pod", "spec.cancel", "status.phase", "status.node"],
+        },
         keysFor: (object, kind) => concerned.byRestore(parsePodVolumeRestore(object), kind),
       },
       // A restore is there before its pod is on a node, and before restore-wait runs.
       {
         type: pods,
-        scope: { fields: { "spec.nodeName": settings.node }, only: "metadata" },
+        scope: { fields: { "spec.nodeName": settings.node }, only: [] },
         keysFor: (object, kind) => concerned.byPod(keyOf(object.metadata), kind),
       },
     ],

@@ -83,7 +83,7 @@ export class ApiResourceStore implements ResourceStore {
   ): AsyncIterable<WatchEvent> {
     const { clock, log, random, silenceMaxMs } = this.#options;
     // Without what the fields are in, only the server can tell whether they match.
-    const feed = new WatchFeed(scope.only === "metadata" ? { ...scope, fields: {} } : scope);
+    const feed = new WatchFeed(scope.only === undefined ? scope : { ...scope, fields: {} });
     const stop = new AbortController();
     const onAbort = () => stop.abort(options.signal.reason);
     options.signal.throwIfAborted();

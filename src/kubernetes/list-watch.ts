@@ -19,7 +19,7 @@ import { collectionPath, selectorQuery } from "./api-path.ts";
 import { fieldAt, isJsonObject, itemsAt, textAt } from "./json.ts";
 import { type KubernetesObject, parseKubernetesObject, type ResourceType } from "./kubernetes-object.ts";
 import { ResourceError } from "./resource-error.ts";
-import type { ResourceScope } from "./resource-store.ts";
+import { type ResourceScope, wantedOf } from "./resource-store.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
 const pageLength = 250;
@@ -127,7 +127,7 @@ async function listOnce(client: ApiClient, type: ResourceType, scope: ResourceSc
     if (version === undefined || version === "" || !Array.isArray(fieldAt(page, "items"))) {
       throw new ResourceError("RESOURCE_STORE_UNAVAILABLE", `the answer for ${type.plural} is no list`);
     }
-    for (const item of itemsAt(page, "items")) objects.push(parseApiObject(item, type));
+    for (const item of itemsAt(page, "items")) objects.push(wantedOf(parseApiObject(item, type), scope));
     const next = textAt(page, "metadata", "continue");
     if (next === undefined || next === "") return { objects, version };
     query.set("continue", next);
@@ -135,7 +135,7 @@ async function listOnce(client: ApiClient, type: ResourceType, scope: ResourceSc
 }
 
 function acceptOf(scope: ResourceScope, verb: "list" | "watch"): { readonly accept?: string } {
-  return scope.only === "metadata" ? { accept: metadataOnly[verb] } : {};
+  return scope.only?.length === 0 ? { accept: metadataOnly[verb] } : {};
 }
 
 /** An object as the API gives it: lists leave out what all have in common, or call it by another kind. Who manages which field nobody here reads. */
@@ -161,10 +161,10 @@ async function* watchFrom(options: ListWatchOptions, version: string, signal: Ab
   const path = collectionPath(type, scope.namespace);
   const request = { purpose, method: "GET", path, query, ...acceptOf(scope, "watch") } as const;
   const limits = { stallMs: options.silenceMaxMs ?? silenceMaxMs };
-  for await (const event of client.lines(request, limits, signal)) yield parseChange(event, purpose);
+  for await (const event of client.lines(request, limits, signal)) yield parseChange(event, purpose, scope);
 }
 
-function parseChange(event: unknown, purpose: ApiPurpose): Change {
+function parseChange(event: unknown, purpose: ApiPurpose, scope: ResourceScope): Change {
   const kind = textAt(event, "type");
   const value = fieldAt(event, "object");
   if (kind === "ERROR") {
@@ -174,10 +174,10 @@ function parseChange(event: unknown, purpose: ApiPurpose): Change {
   const version = textAt(value, "metadata", "resourceVersion");
   if (version !== undefined && version !== "") {
     if (kind === "BOOKMARK") return { kind: "nothing", version };
-    if (kind === "ADDED" || kind === "MODIFIED") {
-      return { kind: "set", object: parseApiObject(value, purpose.type), version };
+    if (kind === "ADDED" || kind === "MODIFIED" || kind === "DELETED") {
+      const object = wantedOf(parseApiObject(value, purpose.type), scope);
+      return { kind: kind === "DELETED" ? "remove" : "set", object, version };
     }
-    if (kind === "DELETED") return { kind: "remove", object: parseApiObject(value, purpose.type), version };
   }
   throw new ResourceError("RESOURCE_INVALID", `an event of the watch of ${purpose.type.plural} cannot be understood`);
 }

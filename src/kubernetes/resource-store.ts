@@ -4,7 +4,7 @@
  * Source: Kubernetes API concepts (resource versions, list and watch, merge patch).
  */
 
-import { fieldAt, type JsonObject } from "./json.ts";
+import { fieldAt, isJsonObject, type JsonObject } from "./json.ts";
 import type { KubernetesObject, ObjectName, ResourceType } from "./kubernetes-object.ts";
 
 /** Which objects of a kind; without fields, all of them. */
@@ -14,8 +14,11 @@ export interface ResourceScope {
   readonly labels?: Readonly<Record<string, string>>;
   /** Fields that must have these values, by dotted path; an API server knows few, such as a pod's "spec.nodeName". */
   readonly fields?: Readonly<Record<string, string>>;
-  /** What is wanted of each object, where that is not all: a store need not give more, but may. */
-  readonly only?: "metadata";
+  /**
+   * The fields that are wanted of each object beside its metadata, by dotted path, where that is not all: a store need not
+   * give more, but may.
+   */
+  readonly only?: readonly string[];
 }
 
 export type WatchEvent =
@@ -81,4 +84,28 @@ export function matchesScope(object: KubernetesObject, scope: ResourceScope): bo
     Object.entries(scope.labels ?? {}).every(([key, value]) => metadata.labels.get(key) === value) &&
     Object.entries(scope.fields ?? {}).every(([path, value]) => fieldAt(content, ...path.split(".")) === value)
   );
+}
+
+/** The object without what the scope does not want of it, so that what is held of many objects is small. */
+export function wantedOf(object: KubernetesObject, { only }: ResourceScope): KubernetesObject {
+  if (only === undefined) return object;
+  const content: Record<string, unknown> = {};
+  for (const path of only) {
+    const keys = path.split(".");
+    const value = fieldAt(object.content, ...keys);
+    if (value !== undefined) setField(content, keys, value);
+  }
+  return { ...object, content };
+}
+
+function setField(target: Record<string, unknown>, [key, ...below]: readonly string[], value: unknown): void {
+  if (key === undefined) return;
+  if (below.length === 0) {
+    target[key] = value;
+    return;
+  }
+  const inner = target[key];
+  const next: Record<string, unknown> = isJsonObject(inner) ? { ...inner } : {};
+  setField(next, below, value);
+  target[key] = next;
 }

@@ -128,7 +128,7 @@ export function resourceStoreContract(name: string, open: () => Promise<Resource
       await using place = await open();
       await place.put(box("one", { spec: { node: "a" } }, { labels: { color: "red" } }));
       await place.put(box("two", { spec: { node: "b" } }));
-      const scope = { fields: { "spec.node": "a" }, only: "metadata" } as const;
+      const scope = { fields: { "spec.node": "a" }, only: [] } as const;
       const [listed, ...others] = await place.store.list(boxes, scope, { signal });
       assert.deepEqual([listed?.kind, listed?.metadata.labels.get("color"), others.length], ["Box", "red", 0]);
       await using watch = follow(place.store, boxes, scope, nameOnly);

@@ -284,6 +284,15 @@ describe("list and watch", () => {
     assert.equal(connection.renewals, 3);
   });
 
+  it("asks for metadata alone where nothing else is wanted", async () => {
+    await using watch = await watched();
+    const { server, store } = watch;
+    await store.list(boxes, { ...scope, only: [] }, { signal });
+    assert.match(server.asked.at(-1)?.headers.accept ?? "", /as=PartialObjectMetadataList/);
+    await store.list(boxes, { ...scope, only: ["spec.size"] }, { signal });
+    assert.equal(server.asked.at(-1)?.headers.accept, "application/json");
+  });
+
   it("follows no redirect with its token", async () => {
     await using elsewhere = await ScriptedApiServer.start();
     await using watch = await watched();
