@@ -15,7 +15,7 @@ import { restore } from "../restore/restore.ts";
 import { selectParent } from "../snapshot/selector.ts";
 import { isComplete, type SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots, loadSnapshot } from "../snapshot/snapshots.ts";
-import { statMarkerFolders, writeDoneMarker } from "../volume/done-marker.ts";
+import { writeDoneMarker } from "../volume/done-marker.ts";
 import type { EntryStat } from "../volume/entry.ts";
 import { openVolume } from "../volume/open-folder.ts";
 import { AgentError } from "./agent-error.ts";
@@ -93,8 +93,7 @@ export class EngineWork implements VolumeWork {
       onProgress: ({ bytesDone, bytesTotal }) => run.onProgress({ bytesDone, totalBytes: bytesTotal }),
     });
     using volume = await openVolume(request.targetPath, { signal });
-    await writeDoneMarker(volume, request.doneMarker, { signal });
-    const { root, markerFolder } = await statMarkerFolders(volume);
+    const { root, markerFolder } = await writeDoneMarker(volume, request.doneMarker, { signal });
     const problems = result.differences.named.map(
       ({ path, attribute, wanted, found }) => `${path}: ${attribute} is ${found}, not ${wanted}`,
     );

@@ -22,8 +22,17 @@ const markerFolderName = toUtf8(".velero");
 const markerFolderMode = 0o755;
 const markerMode = 0o644;
 
+export interface WrittenMarker {
+  /** The folders that lead to the marker, as they were when it appeared. */
+  readonly root: EntryStat;
+  readonly markerFolder: EntryStat;
+  /** Modes that the file system did not take (SMB). */
+  readonly differences: readonly AttributeDifference[];
+}
+
 /**
- * Makes the marker, durable when this returns. The differences are modes that the file system did not take (SMB).
+ * Makes the marker, durable when this returns. From the moment that it is there the container may take it away, with its
+ * folder: nothing is looked for by name after that.
  *
  * Errors: VOLUME_NAME_INVALID when the UID is not 1 to 255 of `A-Z a-z 0-9 -`; those of `removeTree`, VOLUME_FULL.
  */
@@ -31,29 +40,22 @@ export async function writeDoneMarker(
   volume: OpenFolder,
   restoreUid: string,
   options: { readonly signal: AbortSignal },
-): Promise<AttributeDifference[]> {
+): Promise<WrittenMarker> {
   if (!/^[A-Za-z0-9-]{1,255}$/.test(restoreUid)) {
     throw new VolumeError("VOLUME_NAME_INVALID", `${JSON.stringify(restoreUid.slice(0, 80))} is no UID of a restore`);
   }
   const name = toUtf8(restoreUid);
   await removeTree(volume, markerFolderName, options);
   using folder = await makeFolder(volume, markerFolderName);
-  const differences = await attempt("mark as restored", folder.displayPathOf(name), async () => {
+  const written = await attempt("mark as restored", folder.displayPathOf(name), async () => {
     const ofFolder = await applyMode(folder.fd, markerFolderMode);
+    const folders = { root: await volume.stat(), markerFolder: await folder.stat() };
     using marker = await Descriptor.open(folder.pathOf(name), openFlags.newFile, markerMode);
     const ofMarker = await applyMode(marker.fd, markerMode);
     await fsync(marker.fd);
-    return [...ofFolder, ...ofMarker];
+    return { ...folders, differences: [...ofFolder, ...ofMarker] };
   });
   await folder.sync();
   await volume.sync();
-  return differences;
-}
-
-/** The folders that lead to a marker which was written, as they are now. Errors: those of `openFolder`. */
-export async function statMarkerFolders(
-  volume: OpenFolder,
-): Promise<{ readonly root: EntryStat; readonly markerFolder: EntryStat }> {
-  using folder = await volume.openFolder(markerFolderName);
-  return { root: await volume.stat(), markerFolder: await folder.stat() };
+  return written;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { statMarkerFolders, writeDoneMarker } from "../../src/volume/done-marker.ts";
+import { writeDoneMarker } from "../../src/volume/done-marker.ts";
 import { type OpenFolder, openVolume } from "../../src/volume/open-folder.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -29,16 +29,29 @@ describe("the done marker", () => {
     const before = process.umask(0o777);
     t.after(() => process.umask(before));
     const { root, volume } = await emptyVolume(t);
-    assert.deepEqual(await writeDoneMarker(volume, uid, { signal }), []);
+    assert.deepEqual((await writeDoneMarker(volume, uid, { signal })).differences, []);
     assertMarked(root);
   });
 
   it("leaves the volume's root as it is, and tells what both folders are", async (t) => {
     const { root, volume } = await emptyVolume(t);
     fs.chmodSync(root, 0o2710);
-    await writeDoneMarker(volume, uid, { signal });
-    const { root: ofRoot, markerFolder } = await statMarkerFolders(volume);
+    const { root: ofRoot, markerFolder } = await writeDoneMarker(volume, uid, { signal });
     assert.deepEqual([ofRoot.mode, ofRoot.uid, markerFolder.mode & 0o777], [0o2710, process.getuid?.(), 0o755]);
+  });
+
+  it("may be taken away, with its folder, as soon as it is there", async (t) => {
+    const { root, volume } = await emptyVolume(t);
+    let isTaken = false;
+    const take = (): void => {
+      isTaken = fs.existsSync(join(root, ".velero", uid));
+      if (isTaken) fs.rmSync(join(root, ".velero"), { recursive: true });
+      else setImmediate(take);
+    };
+    take();
+    const { markerFolder } = await writeDoneMarker(volume, uid, { signal });
+    assert.ok(isTaken);
+    assert.equal(markerFolder.mode & 0o777, 0o755);
   });
 
   it("replaces what was restored under its name, and what was there before", async (t) => {
