@@ -140,10 +140,7 @@ async function exchange(t: TestContext): Promise<Exchange | undefined> {
   const velero = await requireVelero(t, "1.15");
   const peer = await buildVelero("1.15");
   if (velero === undefined || !("program" in peer)) return undefined;
-  if (velero.agent.isRunning) {
-    await velero.agent.says(/Starting controllers/);
-    await velero.agent.stop();
-  }
+  await velero.agent.stop();
   await velero.cluster.put(`/api/v1/namespaces/${veleroNamespace}/configmaps`, {
     apiVersion: "v1",
     kind: "ConfigMap",
