@@ -32,10 +32,23 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   backup: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
   restore: ["base", "repository/*", "snapshot", "volume"],
   kubernetes: ["base"],
-  agent: ["base", "kubernetes"],
-  "agent/engine-thread-main.ts": ["base", "agent", "agent/engine-work.ts"],
-  "agent/engine-work.ts": ["base", "agent", "repository/*", "backup", "restore", "snapshot", "volume"],
-  cli: ["base", "repository/*", "snapshot", "volume", "backup", "restore", "kubernetes", "agent"],
+  "agent/velero": ["base", "kubernetes", "agent", "types of agent/engine"],
+  "agent/node": ["base", "kubernetes", "agent", "agent/velero"],
+  "agent/engine": ["base", "types of kubernetes", "agent"],
+  "agent/engine/engine-thread-main.ts": ["base", "agent/engine", "agent/engine/engine-work.ts"],
+  "agent/engine/engine-work.ts": ["base", "agent/*", "repository/*", "backup", "restore", "snapshot", "volume"],
+  "agent/observability": ["base", "agent", "types of agent/engine", "types of agent/velero"],
+  "agent/jobs": [
+    "base",
+    "kubernetes",
+    "agent",
+    "agent/velero",
+    "agent/node",
+    "types of agent/engine",
+    "agent/observability",
+  ],
+  agent: ["base", "kubernetes", "agent/*"],
+  cli: ["base", "repository/*", "snapshot", "volume", "backup", "restore", "kubernetes", "agent/*"],
 };
 
 interface Import {
@@ -95,7 +108,7 @@ describe("the daemon's main thread", () => {
 
   it("imports nothing of the engine, which is its other thread's", () => {
     const all = reached(() => true);
-    assert.ok(all.some(({ to }) => to === "agent/engine-thread.ts") && all.some(({ to }) => to === "chokidar"));
+    assert.ok(all.some(({ to }) => to === "agent/engine/engine-thread.ts") && all.some(({ to }) => to === "chokidar"));
     const engine = /^(repository|kernel|snapshot|volume|backup|restore)\/|^(@aws-sdk\/.*|@noble\/.*|koffi)$/;
     assert.deepEqual(all.filter(({ to }) => engine.test(to)).map(describeImport), []);
   });
@@ -110,7 +123,7 @@ describe("the daemon's main thread", () => {
 
   it("imports parts of prom-client by their own files, for the whole is nine times as large", () => {
     const whole = sources.filter((file) => /\bfrom "prom-client"|import\("prom-client"\)/.test(source(file)));
-    assert.deepEqual(whole, ["agent/prom-client-parts.d.ts"]);
+    assert.deepEqual(whole, ["agent/observability/prom-client-parts.d.ts"]);
   });
 });
 

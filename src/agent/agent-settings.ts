@@ -1,10 +1,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
-import type { AgentObserver } from "./agent-observer.ts";
-import type { SourceStyle } from "./backup-source.ts";
-import type { StoreTrouble } from "./store-trouble.ts";
-import type { KnownGeneration } from "./velero-generation.ts";
-import type { OnFileError, VolumeWork } from "./volume-work.ts";
+import type { OnFileError, VolumeWork } from "./engine/volume-work.ts";
+import type { StoreTrouble } from "./jobs/store-trouble.ts";
+import type { AgentObserver } from "./observability/agent-observer.ts";
+import type { SourceStyle } from "./velero/backup-source.ts";
+import type { KnownGeneration } from "./velero/velero-generation.ts";
 
 /** What holds for the whole run of an agent. */
 export interface AgentSettings {

@@ -24,22 +24,27 @@ import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import { untilReachable } from "../kubernetes/until-reachable.ts";
 import { WorkQueue } from "../kubernetes/work-queue.ts";
 import { AgentError } from "./agent-error.ts";
-import { AgentHealth } from "./agent-health.ts";
-import { type AgentObserver, blindObserver } from "./agent-observer.ts";
 import type { AgentContext, AgentSettings } from "./agent-settings.ts";
-import { podVolumeBackupKind } from "./backup-controller.ts";
-import type { SourceStyle } from "./backup-source.ts";
-import { serveEndpoint } from "./http-endpoint.ts";
-import { readConcurrency } from "./node-agent-config.ts";
-import { NodeJobs } from "./node-jobs.ts";
+import type { OnFileError, VolumeWork } from "./engine/volume-work.ts";
+import { podVolumeBackupKind } from "./jobs/backup-controller.ts";
+import { NodeJobs } from "./jobs/node-jobs.ts";
+import { PodVolumeController, type PodVolumeKind } from "./jobs/pod-volume-controller.ts";
+import { podVolumeRestoreKind } from "./jobs/restore-controller.ts";
+import { StoreTrouble } from "./jobs/store-trouble.ts";
+import { assertPodsRoot, warnOfStrangePodsRoot } from "./node/pods-root.ts";
+import { AgentHealth } from "./observability/agent-health.ts";
+import { type AgentObserver, blindObserver } from "./observability/agent-observer.ts";
+import { serveEndpoint } from "./observability/http-endpoint.ts";
 import { holdAsOnlyAgent } from "./only-agent.ts";
-import { PodVolumeController, type PodVolumeKind } from "./pod-volume-controller.ts";
-import { assertPodsRoot, warnOfStrangePodsRoot } from "./pods-root.ts";
-import { podVolumeRestoreKind } from "./restore-controller.ts";
-import { StoreTrouble } from "./store-trouble.ts";
-import { KnownGeneration } from "./velero-generation.ts";
-import { agentResourceTypes, type PodVolumeResource, podVolumeBackups, podVolumeRestores } from "./velero-resources.ts";
-import type { OnFileError, VolumeWork } from "./volume-work.ts";
+import type { SourceStyle } from "./velero/backup-source.ts";
+import { readConcurrency } from "./velero/node-agent-config.ts";
+import { KnownGeneration } from "./velero/velero-generation.ts";
+import {
+  agentResourceTypes,
+  type PodVolumeResource,
+  podVolumeBackups,
+  podVolumeRestores,
+} from "./velero/velero-resources.ts";
 
 /** Where the objects are: resource files, or an API server with a Velero server behind it. */
 export type AgentResources =

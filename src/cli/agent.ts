@@ -2,11 +2,11 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AgentOptions } from "../agent/agent.ts";
-import type { LogFormat, LogLevel } from "../agent/agent-log.ts";
-import type { AgentMetrics } from "../agent/agent-metrics.ts";
-import type { SourceStyle } from "../agent/backup-source.ts";
-import { StoreTrouble } from "../agent/store-trouble.ts";
-import type { OnFileError, StoreRequest } from "../agent/volume-work.ts";
+import type { OnFileError, StoreRequest } from "../agent/engine/volume-work.ts";
+import { StoreTrouble } from "../agent/jobs/store-trouble.ts";
+import type { LogFormat, LogLevel } from "../agent/observability/agent-log.ts";
+import type { AgentMetrics } from "../agent/observability/agent-metrics.ts";
+import type { SourceStyle } from "../agent/velero/backup-source.ts";
 import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
 import { type ListenAddress, parseListenAddress } from "../base/listen-address.ts";
@@ -120,8 +120,8 @@ export async function serveAsAgent(
   const { resources: folder } = options;
   const [{ runAgent }, { createAgentLog }, { EngineThread }] = await Promise.all([
     import("../agent/agent.ts"),
-    import("../agent/agent-log.ts"),
-    import("../agent/engine-thread.ts"),
+    import("../agent/observability/agent-log.ts"),
+    import("../agent/engine/engine-thread.ts"),
   ]);
   const log = createAgentLog({ format: options.logFormat, level: options.logLevel });
   if (ignored.length > 0) log.info("Ignored flags, which mean nothing to this agent", { flags: ignored.join(" ") });
@@ -135,7 +135,7 @@ export async function serveAsAgent(
   };
   await using work = new EngineThread({ log, onStoreRequests });
   if (address !== undefined) {
-    const { AgentMetrics } = await import("../agent/agent-metrics.ts");
+    const { AgentMetrics } = await import("../agent/observability/agent-metrics.ts");
     const isEngineRunning = () => work.isRunning;
     metrics = new AgentMetrics({ node: options.node, version, clock: systemClock, isEngineRunning });
   }

@@ -28,7 +28,7 @@ export function addCheckNodeCommand(program: Command, invocation: Invocation): v
 /** What it needs is loaded only here. */
 async function check(invocation: Invocation, options: CheckNodeOptions): Promise<void> {
   const [{ checkNode }, { openApiConnection }, { ApiResourceStore }] = await Promise.all([
-    import("../agent/check-node.ts"),
+    import("../agent/node/check-node.ts"),
     import("../kubernetes/open-connection.ts"),
     import("../kubernetes/api-resource-store.ts"),
   ]);

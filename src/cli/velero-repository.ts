@@ -14,9 +14,10 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { posix } from "node:path";
 import { AgentError } from "../agent/agent-error.ts";
-import { readLocationSecrets } from "../agent/location-secrets.ts";
-import { repositoryLocation } from "../agent/repository-location.ts";
-import { readRepositoryPassword } from "../agent/repository-password.ts";
+import type { RepositoryLocation } from "../agent/engine/volume-work.ts";
+import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
+import { repositoryLocation } from "../agent/velero/repository-location.ts";
+import { readRepositoryPassword } from "../agent/velero/repository-password.ts";
 import {
   type BackupStorageLocation,
   backupRepositories,
@@ -24,8 +25,7 @@ import {
   parseBackupRepository,
   parseBackupStorageLocation,
   type SecretKey,
-} from "../agent/velero-resources.ts";
-import type { RepositoryLocation } from "../agent/volume-work.ts";
+} from "../agent/velero/velero-resources.ts";
 import { systemClock } from "../base/clock.ts";
 import { errnoOf, hasCode } from "../base/errors.ts";
 import { ApiResourceStore } from "../kubernetes/api-resource-store.ts";

@@ -1,9 +1,9 @@
 /** What the parts of an agent work with, where no agent runs: a store in memory and a clock that stands still. */
 
-import { blindObserver } from "../../src/agent/agent-observer.ts";
 import type { AgentContext, AgentSettings } from "../../src/agent/agent-settings.ts";
-import { StoreTrouble } from "../../src/agent/store-trouble.ts";
-import { KnownGeneration } from "../../src/agent/velero-generation.ts";
+import { StoreTrouble } from "../../src/agent/jobs/store-trouble.ts";
+import { blindObserver } from "../../src/agent/observability/agent-observer.ts";
+import { KnownGeneration } from "../../src/agent/velero/velero-generation.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { MemoryResourceStore } from "../kubernetes/memory-resource-store.ts";
 import { ManualClock } from "../repository/manual-clock.ts";

@@ -3,11 +3,11 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runAgent } from "../../src/agent/agent.ts";
-import { AgentMetrics } from "../../src/agent/agent-metrics.ts";
-import { blindObserver } from "../../src/agent/agent-observer.ts";
+import { StoreTrouble } from "../../src/agent/jobs/store-trouble.ts";
+import { AgentMetrics } from "../../src/agent/observability/agent-metrics.ts";
+import { blindObserver } from "../../src/agent/observability/agent-observer.ts";
 import { holdAsOnlyAgent } from "../../src/agent/only-agent.ts";
-import { StoreTrouble } from "../../src/agent/store-trouble.ts";
-import { podVolumeBackups, podVolumeRestores } from "../../src/agent/velero-resources.ts";
+import { podVolumeBackups, podVolumeRestores } from "../../src/agent/velero/velero-resources.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { hasCode } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/base/log.ts";

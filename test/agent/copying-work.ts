@@ -12,7 +12,7 @@ import type {
   RestoreRequest,
   VolumeWork,
   WorkRun,
-} from "../../src/agent/volume-work.ts";
+} from "../../src/agent/engine/volume-work.ts";
 import { CodedError } from "../../src/base/errors.ts";
 
 export class CopyingWork implements VolumeWork {

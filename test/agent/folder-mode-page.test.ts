@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { it } from "node:test";
-import { decideBackup } from "../../src/agent/decide-backup.ts";
-import { decideRestore } from "../../src/agent/decide-restore.ts";
+import { decideBackup } from "../../src/agent/jobs/decide-backup.ts";
+import { decideRestore } from "../../src/agent/jobs/decide-restore.ts";
 import {
   agentResourceTypes,
   parsePod,
   parsePodVolumeBackup,
   parsePodVolumeRestore,
-} from "../../src/agent/velero-resources.ts";
+} from "../../src/agent/velero/velero-resources.ts";
 import { parseResourceFile } from "../../src/kubernetes/resource-file.ts";
 
 it("the examples of docs/operations/folder-mode.md are started", async () => {

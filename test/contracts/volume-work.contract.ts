@@ -1,4 +1,4 @@
-/** What everything promises that does the work of a node (src/agent/volume-work.ts). */
+/** What everything promises that does the work of a node (src/agent/engine/volume-work.ts). */
 
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import type {
   StoreRequest,
   VolumeWork,
   WorkProgress,
-} from "../../src/agent/volume-work.ts";
+} from "../../src/agent/engine/volume-work.ts";
 import { explain, hasCode } from "../../src/base/errors.ts";
 import type { Log, LogFields } from "../../src/base/log.ts";
 import { noise } from "../kernel/byte-sources.ts";

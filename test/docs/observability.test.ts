@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { AgentMetrics } from "../../src/agent/agent-metrics.ts";
+import { AgentMetrics } from "../../src/agent/observability/agent-metrics.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { Page, repositoryRoot } from "./page.ts";
 

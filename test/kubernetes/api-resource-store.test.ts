@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { pods, podVolumeBackups } from "../../src/agent/velero-resources.ts";
+import { pods, podVolumeBackups } from "../../src/agent/velero/velero-resources.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { CodedError, hasCode, hintOf } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/base/log.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createAgentLog } from "../../src/agent/agent-log.ts";
+import { createAgentLog } from "../../src/agent/observability/agent-log.ts";
 import { ResourceError, type ResourceErrorCode } from "../../src/kubernetes/resource-error.ts";
 import { untilReachable } from "../../src/kubernetes/until-reachable.ts";
 import { ManualClock } from "../repository/manual-clock.ts";

@@ -1,8 +1,0 @@
-import { EngineWork } from "../../src/agent/engine-work.ts";
-import { systemClock } from "../../src/base/clock.ts";
-import { volumeWorkContract } from "../contracts/volume-work.contract.ts";
-
-volumeWorkContract("the engine", (sink) => ({
-  work: new EngineWork(systemClock, sink.log, (request) => sink.onStoreRequests([request])),
-  [Symbol.asyncDispose]: async () => undefined,
-}));
