@@ -4,6 +4,7 @@ import { renameSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleepFor } from "node:timers/promises";
 import { stringify } from "yaml";
 import { type AgentOptions, runAgent } from "../../src/agent/agent.ts";
 import { createAgentLog } from "../../src/agent/observability/agent-log.ts";
@@ -43,6 +44,15 @@ class HurriedClock implements Clock {
 
 /** A node that does not get anywhere for so long fails its test. */
 const patienceMs = 60_000;
+
+/** Throws when it takes longer than a node may. */
+export async function inTime(what: string, happening: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  const isLate = sleepFor(patienceMs, true, { signal: over.signal }).catch(() => true);
+  const late = await Promise.race([happening.then(() => false), isLate]);
+  over.abort();
+  if (late) throw new Error(`waited in vain: ${what}`);
+}
 
 export class NodeUnderTest implements AsyncDisposable {
   readonly root: string;
@@ -267,9 +277,10 @@ export class Gate {
 
   async arrived(count: number): Promise<void> {
     while (this.#count < count) {
-      await new Promise<void>((resolve) => {
+      const arrival = new Promise<void>((resolve) => {
         this.#arrivals.push(resolve);
       });
+      await inTime(`${count} at the gate, there are ${this.#count}`, arrival);
     }
   }
 
