@@ -18,6 +18,8 @@ import { AgentError } from "../agent-error.ts";
 const listenAgainMs = 15_000;
 const connectionsMax = 32;
 const requestMs = 10_000;
+/** For a connection on which nothing moves: an answer may be longer than what the kernel takes of it. */
+const idleMsMax = 30_000;
 
 export interface EndpointAnswer {
   readonly status: number;
@@ -31,7 +33,9 @@ export interface EndpointOptions {
   readonly routes: Readonly<Record<string, () => Promise<EndpointAnswer> | EndpointAnswer>>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Each time that it listens, with the port that it got. */
+  /** How long a connection may lie still; default 30 seconds. */
+  readonly idleMs?: number;
+  /** Once it listens, with the port that it got. */
   onListening(address: string): void;
 }
 
@@ -40,22 +44,23 @@ export async function serveEndpoint(options: EndpointOptions, signal: AbortSigna
   const { address, clock, log } = options;
   const server = createEndpoint(options);
   let logged: string | undefined;
+  // Heard for good: also of a connection that cannot be accepted, after which it listens on.
+  server.on("error", (cause) => {
+    const errno = errnoOf(cause) ?? String(cause);
+    if (logged !== errno) log.error("Failed to listen", listenError(address, errno, cause));
+    logged = errno;
+  });
   try {
-    while (!signal.aborted) {
-      try {
-        server.listen(address.port, address.host);
-        await once(server, "listening", { signal });
-        const { port } = server.address() as AddressInfo;
-        options.onListening(formatListenAddress({ ...address, port }));
-        await once(server, "close", { signal });
-      } catch (cause) {
-        if (signal.aborted) return;
-        const errno = errnoOf(cause) ?? String(cause);
-        if (logged !== errno) log.error("Failed to listen, trying again", listenError(address, errno, cause));
-        logged = errno;
-        await clock.sleep(listenAgainMs, signal).catch(() => undefined); // The signal: over.
-      }
+    while (!signal.aborted && !server.listening) {
+      server.listen(address.port, address.host);
+      await once(server, "listening", { signal }).catch(
+        () => clock.sleep(listenAgainMs, signal).catch(() => undefined), // Told above; or it is over.
+      );
     }
+    if (signal.aborted) return;
+    const { port } = server.address() as AddressInfo;
+    options.onListening(formatListenAddress({ ...address, port }));
+    await once(signal, "abort");
   } finally {
     await closed(server);
   }
@@ -68,7 +73,7 @@ function listenError(address: ListenAddress, errno: string, cause: unknown): Age
   });
 }
 
-function createEndpoint({ routes, log }: EndpointOptions): Server {
+function createEndpoint({ routes, log, idleMs = idleMsMax }: EndpointOptions): Server {
   const limits = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: requestMs };
   const server = createServer(limits, (request, response) => {
     const path = (request.url ?? "").split("?")[0] as string;
@@ -88,6 +93,7 @@ function createEndpoint({ routes, log }: EndpointOptions): Server {
       });
   });
   server.maxConnections = connectionsMax;
+  server.timeout = idleMs;
   server.unref(); // It is no reason to go on.
   return server;
 }

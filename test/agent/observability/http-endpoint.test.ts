@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { AgentHealth } from "../../../src/agent/observability/agent-health.ts";
 import { createAgentLog } from "../../../src/agent/observability/agent-log.ts";
@@ -18,8 +19,10 @@ async function serving(routes: EndpointOptions["routes"], options: Partial<Endpo
     { address: { host: "127.0.0.1", port: 0 }, routes, clock: systemClock, log: silentLog, onListening, ...options },
     stop.signal,
   );
-  const url = `http://${await listening}`;
+  const address = await listening;
+  const url = `http://${address}`;
   return {
+    port: Number(/\d+$/.exec(address)?.[0]),
     get: async (path: string, method = "GET") => {
       const answer = await fetch(`${url}${path}`, { method });
       return `${answer.status} ${(await answer.text()).trimEnd()}`;
@@ -77,6 +80,42 @@ describe("an endpoint", () => {
     );
   });
 });
+
+describe("an endpoint in trouble", () => {
+  it("goes on when connections cannot be accepted, and says so once", async () => {
+    const lines: string[] = [];
+    const log = createAgentLog({ format: "text", level: "info", write: (line) => void lines.push(line) });
+    await using endpoint = await serving({ "/a": () => plain(200, "text") }, { log });
+    const { server } = await firstRequest(() => endpoint.get("/a"));
+    for (let count = 0; count < 3; count++) {
+      server.emit("error", Object.assign(new Error("accept ENFILE"), { code: "ENFILE", syscall: "accept" }));
+      assert.equal(await endpoint.get("/a"), "200 text");
+    }
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? "", /could not listen at 127.0.0.1:0: ENFILE \[AGENT_LISTEN_FAILED\]/);
+  });
+
+  it("ends a connection on which the answer is not taken", async () => {
+    const long = "x".repeat(64 << 20);
+    await using endpoint = await serving({ "/a": () => plain(200, long) }, { idleMs: 100 });
+    const slow = connect(endpoint.port, "127.0.0.1").on("error", () => undefined); // It is broken off.
+    slow.pause();
+    const { socket } = await firstRequest(() => slow.write("GET /a HTTP/1.1\r\nhost: x\r\n\r\n"));
+    await once(socket, "close");
+    slow.destroy();
+  });
+});
+
+/** What Node tells of the first request that comes. */
+async function firstRequest(ask: () => unknown): Promise<{ readonly server: Server; readonly socket: Socket }> {
+  const begun = Promise.withResolvers<{ readonly server: Server; readonly socket: Socket }>();
+  const onStart = (message: unknown) => begun.resolve(message as Awaited<typeof begun.promise>);
+  subscribe("http.server.request.start", onStart);
+  await ask();
+  const request = await begun.promise;
+  unsubscribe("http.server.request.start", onStart);
+  return request;
+}
 
 describe("probes", () => {
   it("are told when all is synchronised, and that it stops", async () => {
