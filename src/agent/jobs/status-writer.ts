@@ -17,6 +17,9 @@ import { isFinal } from "./decide-backup.ts";
 /** A message goes into the object and into the server's log: enough for a chain of causes, not for a list of files. */
 const messageLengthMax = 8 * 1024;
 
+/** What tells one write of a status from another; all CRDs have them. */
+const tellingFields = ["phase", "startTimestamp", "completionTimestamp", "message", "snapshotID"];
+
 /** Of what an earlier run of the same object left, and would be wrong now. */
 const staleFields = ["message", "completionTimestamp", "snapshotID", "progress", "incrementalBytes", "path"];
 
@@ -32,6 +35,8 @@ export interface StatusWriterOptions {
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   #seen: KubernetesObject;
+  /** What was tried to be written last. */
+  #tried: JsonObject = {};
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -41,15 +46,18 @@ export class StatusWriter {
   /** Throws RESOURCE_CONFLICT when the object is not as it was any more. */
   async start(status: JsonObject, signal: AbortSignal): Promise<void> {
     const stale = staleFields.filter((field) => fieldAt(this.#seen.content, "status", field) !== undefined);
-    await this.#write(
-      {
-        ...Object.fromEntries(stale.map((field) => [field, null])),
-        phase: "InProgress",
-        startTimestamp: timestamp(this.#options.clock.nowMs()),
-        ...status,
-      },
-      signal,
-    );
+    const wanted = {
+      ...Object.fromEntries(stale.map((field) => [field, null])),
+      phase: "InProgress",
+      startTimestamp: timestamp(this.#options.clock.nowMs()),
+      ...status,
+    };
+    try {
+      await this.#write(wanted, signal);
+    } catch (error) {
+      if (!hasCode(error, "RESOURCE_STORE_UNAVAILABLE")) throw error;
+      if (!(await this.#readAgain(signal)) || !this.#isWritten()) throw error;
+    }
   }
 
   /** Best effort: gives up when the object is gone or final, and after one conflict. */
@@ -67,7 +75,7 @@ export class StatusWriter {
     const { clock, log } = this.#options;
     for (let attempt = 0; ; attempt++) {
       try {
-        if (!(await this.#readAgain(signal))) return "too late";
+        if (!(await this.#readAgain(signal))) return attempt > 0 && this.#isWritten() ? "written" : "too late";
         const nowText = timestamp(clock.nowMs());
         const isStarted = textAt(this.#seen.content, "status", "startTimestamp") !== undefined;
         await this.#write(
@@ -92,11 +100,20 @@ export class StatusWriter {
     return !isFinal(textAt(now.content, "status", "phase") ?? "");
   }
 
+  /** Whether the object is as it was tried to write it: after a try that failed, since only the answer may be lost. */
+  #isWritten(): boolean {
+    return tellingFields.every((field) => {
+      const tried = this.#tried[field];
+      return typeof tried !== "string" || textAt(this.#seen.content, "status", field) === tried;
+    });
+  }
+
   async #write(status: JsonObject, signal: AbortSignal): Promise<void> {
     const { store, type } = this.#options;
     const { resourceVersion } = this.#seen.metadata;
     const { message } = status;
     const bounded = typeof message === "string" ? { ...status, message: presentable(message) } : status;
+    this.#tried = bounded;
     this.#seen = await store.patch(type, this.#seen.metadata, { status: bounded }, { resourceVersion, signal });
   }
 }
