@@ -49,7 +49,8 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
     ],
     parse: parsePodVolumeRestore,
     decide: async (seen, known, signal) => {
-      const pod = seen === undefined || seen.pod.name === "" ? undefined : await store.get(pods, seen.pod, { signal });
+      const isPodAsked = seen !== undefined && seen.pod.name !== "" && !isFinal(seen.phase);
+      const pod = isPodAsked ? await store.get(pods, seen.pod, { signal }) : undefined;
       return decideRestore(seen, {
         ...known,
         thisNode: settings.node,
@@ -120,6 +121,8 @@ class ConcernedRestores {
   readonly #ofPods = new Map<string, Set<string>>();
   /** Keys of the pods on this node. */
   readonly #podsHere = new Set<string>();
+  /** Keys of the restores that were looked at: they still are when their pods are gone. */
+  readonly #lookedAt = new Set<string>();
 
   constructor(settings: AgentSettings) {
     this.#settings = settings;
@@ -135,12 +138,17 @@ class ConcernedRestores {
     else this.#ofPods.set(podKey, restores);
     const { node, isWithoutServer } = this.#settings;
     const isOwn = isWithoutServer || seen.statusNode === node || this.#podsHere.has(podKey);
-    return isOwn || seen.isCanceled || seen.isDeleted ? [restoreKey] : [];
+    const isConcerned = isOwn || seen.isCanceled || seen.isDeleted || this.#lookedAt.has(restoreKey);
+    if (kind === "gone") this.#lookedAt.delete(restoreKey);
+    else if (isConcerned) this.#lookedAt.add(restoreKey);
+    return isConcerned ? [restoreKey] : [];
   }
 
   byPod(podKey: string, kind: "present" | "gone"): Iterable<string> {
     if (kind === "present") this.#podsHere.add(podKey);
     else this.#podsHere.delete(podKey);
-    return this.#ofPods.get(podKey) ?? [];
+    const restores = this.#ofPods.get(podKey) ?? new Set();
+    for (const restore of restores) this.#lookedAt.add(restore);
+    return restores;
   }
 }

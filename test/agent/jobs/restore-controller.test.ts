@@ -44,13 +44,20 @@ describe("an agent in a cluster", () => {
     assert.deepEqual(watcher.restore({ metadata: { deletionTimestamp: "2024-05-01T10:00:00Z" } }), ["velero/back"]);
   });
 
-  it("looks at none that is over when its pod changes, nor at those of a pod that has gone", () => {
+  it("looks at none that is over when its pod changes", () => {
     const watcher = newWatcher();
     watcher.pod();
     watcher.restore({ status: { phase: "Completed" } });
     assert.deepEqual(watcher.pod(), []);
+  });
+
+  it("still looks at one that it looked at when its pod is gone, and once more when it is gone itself", () => {
+    const watcher = newWatcher();
     watcher.restore();
+    watcher.pod();
     assert.deepEqual(watcher.pod("gone"), ["velero/back"]);
+    assert.deepEqual(watcher.restore(), ["velero/back"]);
+    assert.deepEqual(watcher.restore({}, "gone"), ["velero/back"]);
     assert.deepEqual(watcher.restore(), []);
   });
 });
