@@ -165,12 +165,12 @@ describe("the engine's thread", () => {
   });
 
   it("is found by the built program too", async (t) => {
-    const root = join(import.meta.dirname, "..", "..");
+    const root = join(import.meta.dirname, "..", "..", "..");
     const { isBuilt } = (await import(pathToFileURL(join(root, "src", "built.mjs")).href)) as {
       isBuilt(root: string): boolean;
     };
     if (!isBuilt(root)) return lacking(t, "needs dist/ as the sources are now: npm run build");
-    const built = pathToFileURL(join(root, "dist", "agent", "engine-thread.js")).href;
+    const built = pathToFileURL(join(root, "dist", "agent", "engine", "engine-thread.js")).href;
     const { EngineThread: BuiltThread } = (await import(built)) as { readonly EngineThread: typeof EngineThread };
     await using thread = new BuiltThread({ log: silentLog });
     const error = await told(thread.backUp(asked("anything"), running()));

@@ -30,7 +30,7 @@ echo > go-slave
 echo > go-private
 wait
 `;
-const modulePath = join(import.meta.dirname, "..", "..", "src", "agent", "volume-path.ts");
+const modulePath = join(import.meta.dirname, "..", "..", "..", "src", "agent", "node", "volume-path.ts");
 const search = `
 import { readdirSync } from "node:fs";
 import { findVolumePath } from ${JSON.stringify(modulePath)};
