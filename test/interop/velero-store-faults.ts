@@ -30,35 +30,39 @@ export function describePasswords(version: VeleroVersion): void {
   });
 }
 
+/** In a file of its own, as it takes as long as all the others. */
+export function describeOutage(version: VeleroVersion): void {
+  it("completes a backup and a restore in the middle of which the bucket's server was away for 30 seconds", async (t) => {
+    const scene = await requireFaultyCluster(t, version);
+    if (scene === undefined) return;
+    const { velero } = scene;
+    const { agent, bucket } = velero;
+    await scene.runPod("written");
+    await scene.runPod("read");
+    await scene.backUpWell("read", "read-1");
+    await agent.stop();
+    await agent.start("--concurrency=2");
+    const written = scene.gate.hold(packsOf("written", "PUT"));
+    await scene.beginBackup("written", "written-1");
+    await scene.middleOf("backup", "written-1", written);
+    const read = scene.gate.hold(packsOf("read", "GET", 1));
+    await scene.beginRestore("read", "read-1", "read-again");
+    await scene.middleOf("restore", "read-again", read);
+    await bucket.stop();
+    written.release();
+    read.release();
+    await sleepFor(outageMs); // How long it is away is what is tried.
+    await bucket.start();
+    await assertCompleted(velero, "backup", await velero.ended("backups", "written-1"));
+    await assertCompleted(velero, "restore", await velero.ended("restores", "read-again"));
+    await scene.assertWhole(t, "written", 1);
+    await scene.backUpWell("written", "written-2");
+  });
+}
+
+/** What else goes wrong with it. */
 export function describeStoreFaults(version: VeleroVersion): void {
   describe(`trouble with the bucket, under a Velero ${version} server`, () => {
-    it("completes a backup and a restore in the middle of which the bucket's server was away for 30 seconds", async (t) => {
-      const scene = await requireFaultyCluster(t, version);
-      if (scene === undefined) return;
-      const { velero } = scene;
-      const { agent, bucket } = velero;
-      await scene.runPod("written");
-      await scene.runPod("read");
-      await scene.backUpWell("read", "read-1");
-      await agent.stop();
-      await agent.start("--concurrency=2");
-      const written = scene.gate.hold(packsOf("written", "PUT"));
-      await scene.beginBackup("written", "written-1");
-      await scene.middleOf("backup", "written-1", written);
-      const read = scene.gate.hold(packsOf("read", "GET", 1));
-      await scene.beginRestore("read", "read-1", "read-again");
-      await scene.middleOf("restore", "read-again", read);
-      await bucket.stop();
-      written.release();
-      read.release();
-      await sleepFor(outageMs); // How long it is away is what is tried.
-      await bucket.start();
-      await assertCompleted(velero, "backup", await velero.ended("backups", "written-1"));
-      await assertCompleted(velero, "restore", await velero.ended("restores", "read-again"));
-      await scene.assertWhole(t, "written", 1);
-      await scene.backUpWell("written", "written-2");
-    });
-
     it("completes a backup in the middle of which the bucket's keys were exchanged", async (t) => {
       const scene = await requireFaultyCluster(t, version);
       if (scene === undefined) return;

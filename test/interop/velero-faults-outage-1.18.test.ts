@@ -1,0 +1,3 @@
+import { describeOutage } from "./velero-store-faults.ts";
+
+describeOutage("1.18");
