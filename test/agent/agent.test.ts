@@ -286,6 +286,44 @@ describe("an agent over a folder of resource files", () => {
     assert.equal(status.message, "data path backup canceled: PVB is canceled: at its start");
   });
 
+  it("ends a canceled backup whose work does not stop, and starts no other before it has", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: { "a.txt": "hello" } });
+    const gate = new Gate();
+    const { signal: never } = new AbortController();
+    node.work.during = () => gate.wait(never);
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    node.start();
+    await gate.arrived(1);
+    await node.until(podVolumeBackups, "one", ({ phase }) => phase === "InProgress");
+    const text = await readFile(node.file("one.yaml"), "utf8");
+    await node.putText("one.yaml", text.replace("uploaderType: kopia", "uploaderType: kopia\n  cancel: true"));
+    assert.equal((await node.untilBackup("one")).phase, "Canceled");
+    await node.put("two.yaml", backupOf("two", "db-0", "data"));
+    await node.put("three.yaml", backupOf("three", "db-0", "data", { uploaderType: "restic" }));
+    await node.untilBackup("three");
+    assert.equal(node.work.backups.length, 1);
+    gate.open();
+    assert.equal((await node.untilBackup("two")).phase, "Completed");
+    assert.equal(node.work.runningMax, 1);
+  });
+
+  it("fails what runs when it is stopped, though its work does not stop", async () => {
+    await using node = await NodeUnderTest.create();
+    await node.addPod("db-0", { data: {} });
+    const gate = new Gate();
+    const { signal: never } = new AbortController();
+    node.work.during = () => gate.wait(never);
+    await node.put("one.yaml", backupOf("one", "db-0", "data"));
+    const agent = node.start({ graceMs: 60_000 });
+    await gate.arrived(1);
+    await agent.stop();
+    const status = await node.untilBackup("one");
+    assert.equal(status.phase, "Failed");
+    assert.match(messageOf(status), /\[AGENT_STOPPED\]/);
+    gate.open();
+  });
+
   it("fails a canceled backup while its Backup is in progress", async () => {
     await using node = await NodeUnderTest.create();
     await node.addPod("db-0", { data: {} });

@@ -2,7 +2,8 @@
  * The loop for one kind of work on pod volumes: reads an object, lets its kind decide, and carries the answer out.
  *
  * A job runs beside the loop and writes the one final phase itself; the loop only starts and stops it. What a process
- * that died left behind is found by the same look at the object.
+ * that died left behind is found by the same look at the object. One that is told to stop and cannot, since a call into
+ * a file system does not return, writes the phase without waiting for it, and keeps its room until it does.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -24,6 +25,9 @@ import { finishedEvent, stalledEvent, startedEvent } from "./pod-volume-events.t
 import { ProgressWriter } from "./progress-writer.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { StatusWriter } from "./status-writer.ts";
+
+/** How long work that was told to stop may take to; less than the grace period, so that its status is written in that. */
+const stopMsMax = 20_000;
 
 /** What differs between backups and restores. */
 export interface PodVolumeKind<Seen extends PodVolumeResource> {
@@ -176,16 +180,17 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     let end: JobEnd;
     let status: JsonObject & { readonly phase: string };
     this.#tellAside(seen, startedEvent(noun, seen, settings.node));
+    log.info(`Async fs ${noun} data path started`);
+    const work = this.#kind.run(seen, log, {
+      signal: job.signal,
+      onProgress: (latest) => {
+        progress.report(latest);
+        stall.progressed(latest);
+        count(latest.bytesDone);
+      },
+    });
     try {
-      log.info(`Async fs ${noun} data path started`);
-      const outcome = await this.#kind.run(seen, log, {
-        signal: job.signal,
-        onProgress: (latest) => {
-          progress.report(latest);
-          stall.progressed(latest);
-          count(latest.bytesDone);
-        },
-      });
+      const outcome = await this.#unlessStuck(work, job.signal, log);
       count(fieldAt(outcome, "progress", "bytesDone"));
       status = { phase: "Completed", ...outcome };
       end = { phase: "Completed", seconds: 0 };
@@ -203,9 +208,30 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
     if (written === "too late") log.warn("Left a status alone, since the object is gone or was finished by another");
     else this.#tellFinished(status.phase, log);
     if (written === "written") await this.#recordEvent(seen, finishedEvent(noun, seen, status, seconds), lastSignal);
+    await work.catch(() => undefined); // Told above, unless it was stuck.
     // What nobody asks for any more is no success.
     if (written === "too late") return { phase: "Canceled" };
     return end.phase === "Completed" ? { ...end, seconds } : end;
+  }
+
+  /** The work's outcome; the signal's reason where it aborted and the work goes on for too long all the same. */
+  async #unlessStuck<Outcome>(work: Promise<Outcome>, signal: AbortSignal, log: Log): Promise<Outcome> {
+    const over = new AbortController();
+    const stuck = Promise.withResolvers<never>();
+    const giveUp = (): void => {
+      log.warn("Work does not stop, ending its object without it", { waitedMs: stopMsMax });
+      stuck.reject(signal.reason);
+    };
+    const onAbort = (): void => {
+      this.#clock.sleep(stopMsMax, over.signal).then(giveUp, () => undefined); // It has ended.
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { signal: over.signal });
+    try {
+      return await Promise.race([work, stuck.promise]);
+    } finally {
+      over.abort();
+    }
   }
 
   /** As stock agents of both generations say it. */
