@@ -46,7 +46,9 @@ export function addNodeAgentCommand(program: Command, invocation: Invocation): v
     .allowExcessArguments()
     .action((options: AgentCommandOptions) => {
       const given = ignoredFlags.filter((flag) => server.getOptionValueSource(flag.attributeName()) === "cli");
-      return serveAsAgent(invocation, options, [...given.map((flag) => flag.long ?? flag.flags), ...server.args]);
+      // By name alone: what a flag that is not known has for a value may be a secret.
+      const unknown = server.args.filter((arg) => arg.startsWith("-")).map((arg) => arg.replace(/=.*$/s, ""));
+      return serveAsAgent(invocation, options, [...given.map((flag) => flag.long ?? flag.flags), ...unknown]);
     });
 }
 
