@@ -3,6 +3,7 @@
 import type { Log } from "../../base/log.ts";
 import { type JsonObject, textAt } from "../../kubernetes/json.ts";
 import { keyOf } from "../../kubernetes/kubernetes-object.ts";
+import { untilReachable } from "../../kubernetes/until-reachable.ts";
 import { AgentError } from "../agent-error.ts";
 import type { AgentContext } from "../agent-settings.ts";
 import type { WorkRun } from "../engine/volume-work.ts";
@@ -89,7 +90,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
         parallelFiles,
         onFileError: settings.onFileError,
       },
-      { ...run, readCredentials, assertVolumeInUse: () => assertPodStays(context, seen, signal) },
+      { ...run, readCredentials, assertVolumeInUse: () => assertPodStays(context, seen, log, signal) },
     ),
   );
   const { totalBytes, fileCount, incrementalBytes, parentSnapshotId, unreadable, changed, vanished } = outcome;
@@ -119,9 +120,18 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
   };
 }
 
-/** The kubelet empties the volumes of a pod that goes: files that vanish then are no small change. */
-async function assertPodStays({ store }: AgentContext, seen: PodVolumeBackup, signal: AbortSignal): Promise<void> {
-  const object = await store.get(pods, seen.pod, { signal });
+/**
+ * The kubelet empties the volumes of a pod that goes: files that vanish then are no small change. An API server that is away
+ * is waited for: there may be hours of work to lose by then, and without it no status can be written either.
+ */
+async function assertPodStays(
+  { store, clock }: AgentContext,
+  seen: PodVolumeBackup,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const patience = { clock, random: Math.random, log };
+  const object = await untilReachable(() => store.get(pods, seen.pod, { signal }), patience, signal);
   const stays = object !== undefined && object.metadata.uid === seen.pod.uid && !object.metadata.deletionTimestamp;
   if (stays) return;
   throw new AgentError("POD_TERMINATING", `pod ${keyOf(seen.pod)} went away while its volume was read`, {
