@@ -17,8 +17,10 @@ export function parseLabelSelector(value: unknown): LabelSelector | undefined {
   const labels = [...textsAt(value, "matchLabels")];
   const named: LabelRequirement[] = labels.map(([key, wanted]) => ({ key, operator: "In", values: [wanted] }));
   const expressions = itemsAt(value, "matchExpressions").map(parseRequirement);
+  const given = fieldAt(value, "matchLabels") ?? {};
   const isWhole =
-    labels.length === Object.keys(fieldAt(value, "matchLabels") ?? {}).length &&
+    isJsonObject(given) &&
+    labels.length === Object.keys(given).length &&
     Array.isArray(fieldAt(value, "matchExpressions") ?? []);
   const known = expressions.filter((requirement) => requirement !== undefined);
   return isWhole && known.length === expressions.length ? [...named, ...known] : undefined;

@@ -48,6 +48,7 @@ describe("a label selector", () => {
       [],
       { matchLabels: { zone: 1 } },
       { matchLabels: ["zone"] },
+      { matchLabels: 1 },
       { matchExpressions: "zone" },
       { matchExpressions: ["zone"] },
       expression("zone", "in", ["a"]),
