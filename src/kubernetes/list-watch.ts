@@ -124,7 +124,9 @@ async function listOnce(client: ApiClient, type: ResourceType, scope: ResourceSc
   while (true) {
     const page = await client.call({ purpose, method: "GET", path, query, ...acceptOf(scope, "list") }, signal);
     const version = textAt(page, "metadata", "resourceVersion");
-    if (version === undefined || version === "" || !Array.isArray(fieldAt(page, "items"))) {
+    const items = fieldAt(page, "items");
+    // Of metadata alone, a server gives an empty list as null.
+    if (version === undefined || version === "" || !(Array.isArray(items) || items === null)) {
       throw new ResourceError("RESOURCE_STORE_UNAVAILABLE", `the answer for ${type.plural} is no list`);
     }
     for (const item of itemsAt(page, "items")) objects.push(wantedOf(parseApiObject(item, type), scope));

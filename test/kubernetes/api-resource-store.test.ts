@@ -149,6 +149,18 @@ function realServer(cluster: KubernetesCluster): void {
       assert.equal(listed[0]?.kind, "Box");
     });
 
+    it("knows that there are none, also where metadata alone is wanted", async () => {
+      await using place = await openContractPlace(cluster);
+      for (const only of [[], ["spec.node"]]) {
+        const scope = { namespace: "shop", only };
+        assert.deepEqual(await place.store.list(boxes, scope, { signal }), []);
+        for await (const event of place.store.watch(boxes, scope, { signal })) {
+          assert.equal(event.kind, "synced");
+          break;
+        }
+      }
+    });
+
     it("keeps of objects what is wanted of them, and no more", async () => {
       await using place = await openContractPlace(cluster);
       await place.put(box("one", { spec: { size: 3, node: "a" } }));
