@@ -76,6 +76,9 @@ export interface ResourceStore extends AsyncDisposable {
   recordEvent(about: KubernetesObject, event: ResourceEvent, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
+/** What those need who only look. */
+export type ResourceReader = Pick<ResourceStore, "get" | "list">;
+
 /** For stores that select by themselves. */
 export function matchesScope(object: KubernetesObject, scope: ResourceScope): boolean {
   const { metadata, content } = object;

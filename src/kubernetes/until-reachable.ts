@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { waitMs } from "./list-watch.ts";
 import { ResourceError } from "./resource-error.ts";
+import type { ResourceReader } from "./resource-store.ts";
 
 /** A failure that lasts is logged again after this. */
 const logAgainMs = 300_000;
@@ -18,6 +19,20 @@ export function isReachable(error: unknown): boolean {
   );
 }
 
+export interface Patience {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** Each look waits for a server that is away, as `untilReachable` does. */
+export function patientReader(reader: ResourceReader, patience: Patience): ResourceReader {
+  return {
+    get: (type, name, options) => untilReachable(() => reader.get(type, name, options), patience, options.signal),
+    list: (type, scope, options) => untilReachable(() => reader.list(type, scope, options), patience, options.signal),
+  };
+}
+
 /**
  * What the work gives, once the server answers. Waits between attempts grow to half a minute, with jitter; a failure is
  * logged when it is new, and every five minutes. Errors: the work's, where the server was reached; an abort travels as
@@ -25,10 +40,9 @@ export function isReachable(error: unknown): boolean {
  */
 export async function untilReachable<Result>(
   work: () => Promise<Result>,
-  options: { readonly clock: Clock; readonly random: () => number; readonly log: Log },
+  { clock, random, log }: Patience,
   signal: AbortSignal,
 ): Promise<Result> {
-  const { clock, random, log } = options;
   let logged: { readonly code: string; readonly atMs: number } | undefined;
   for (let failures = 1; ; failures++) {
     try {

@@ -3,7 +3,6 @@
 import type { Log } from "../../base/log.ts";
 import { type JsonObject, textAt } from "../../kubernetes/json.ts";
 import { keyOf } from "../../kubernetes/kubernetes-object.ts";
-import { untilReachable } from "../../kubernetes/until-reachable.ts";
 import { AgentError } from "../agent-error.ts";
 import type { AgentContext } from "../agent-settings.ts";
 import type { WorkRun } from "../engine/volume-work.ts";
@@ -18,7 +17,7 @@ import {
   pods,
   podVolumeBackups,
 } from "../velero/velero-resources.ts";
-import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
+import { describeExamples, findVolumeOf, readerOf, repositoryAccess, step } from "./data-path.ts";
 import { canceledPhase, concernsNode, decideBackup, isFinal, type OwnerState } from "./decide-backup.ts";
 import type { PodVolumeKind } from "./pod-volume-controller.ts";
 
@@ -125,13 +124,12 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
  * is waited for: there may be hours of work to lose by then, and without it no status can be written either.
  */
 async function assertPodStays(
-  { store, clock }: AgentContext,
+  context: AgentContext,
   seen: PodVolumeBackup,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const patience = { clock, random: Math.random, log };
-  const object = await untilReachable(() => store.get(pods, seen.pod, { signal }), patience, signal);
+  const object = await readerOf(context, log).get(pods, seen.pod, { signal });
   const stays = object !== undefined && object.metadata.uid === seen.pod.uid && !object.metadata.deletionTimestamp;
   if (stays) return;
   throw new AgentError("POD_TERMINATING", `pod ${keyOf(seen.pod)} went away while its volume was read`, {
@@ -149,7 +147,7 @@ async function parentOf(
   const fields = { pvcUID: seen.pvcUid };
   log.info("Looking for most recent completed PodVolumeBackup for this PVC", fields);
   const scope = { namespace: context.settings.veleroNamespace, labels: { "velero.io/pvc-uid": seen.pvcUid } };
-  const others = await context.store.list(podVolumeBackups, scope, { signal });
+  const others = await readerOf(context, log).list(podVolumeBackups, scope, { signal });
   const found = parentSnapshotId(seen, others.map(parsePodVolumeBackup));
   if (found === undefined) log.info("No completed PodVolumeBackup found for PVC", fields);
   else log.info("Found most recent completed PodVolumeBackup for PVC", { ...fields, snapshotID: found });

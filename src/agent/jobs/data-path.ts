@@ -2,6 +2,8 @@
 
 import { isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { ResourceReader } from "../../kubernetes/resource-store.ts";
+import { patientReader } from "../../kubernetes/until-reachable.ts";
 import { AgentError } from "../agent-error.ts";
 import type { AgentContext } from "../agent-settings.ts";
 import type { Examples, NamedText, RepositoryAccess } from "../engine/volume-work.ts";
@@ -33,11 +35,13 @@ export async function step<Result>(words: string, work: () => Promise<Result> | 
 }
 
 export async function findVolumeOf(
-  { store, settings }: AgentContext,
+  context: AgentContext,
   seen: PodVolumeResource,
   log: Log,
   signal: AbortSignal,
 ): Promise<FoundVolume> {
+  const { settings } = context;
+  const store = readerOf(context, log);
   return await step("error exposing host path for pod volume", async () => {
     await assertPodsRoot(settings.podsRoot);
     const place = await locateVolume(store, seen, signal);
@@ -70,12 +74,14 @@ export interface OpenableRepository {
 
 /** `volumeNamespace` is that of the pod at the time of the backup. */
 export async function repositoryAccess(
-  { store, settings, clock }: AgentContext,
+  context: AgentContext,
   seen: PodVolumeResource,
   volumeNamespace: string,
   log: Log,
   signal: AbortSignal,
 ): Promise<OpenableRepository> {
+  const { settings, clock } = context;
+  const store = readerOf(context, log);
   const { veleroNamespace, isWithoutServer, resourceTimeoutMs } = settings;
   const { backupStorageLocation } = seen;
   return await step("error to initialize data path", async () => {
@@ -111,6 +117,11 @@ export async function repositoryAccess(
     const access = { location, password, create: isWithoutServer };
     return { access, readCredentials: async () => (await readSecrets()).credentials };
   });
+}
+
+/** A server that is away is waited for: without it no status can be written either. */
+export function readerOf({ store, clock }: AgentContext, log: Log): ResourceReader {
+  return patientReader(store, { clock, random: Math.random, log });
 }
 
 /** Undefined where there is none; otherwise "2 files changed while they were read: a, b". */

@@ -15,7 +15,7 @@ import {
   pods,
   podVolumeRestores,
 } from "../velero/velero-resources.ts";
-import { describeExamples, findVolumeOf, repositoryAccess, step } from "./data-path.ts";
+import { describeExamples, findVolumeOf, readerOf, repositoryAccess, step } from "./data-path.ts";
 import { isFinal } from "./decide-backup.ts";
 import { decideRestore } from "./decide-restore.ts";
 import { decideMarkerReach, describeMarkerFolder, type MarkerReach } from "./marker-reach.ts";
@@ -63,8 +63,8 @@ export function podVolumeRestoreKind(context: AgentContext): PodVolumeKind<PodVo
 }
 
 async function restore(context: AgentContext, seen: PodVolumeRestore, log: Log, run: WorkRun): Promise<JsonObject> {
-  const { settings, store } = context;
-  const pod = await store.get(pods, seen.pod, { signal: run.signal });
+  const { settings } = context;
+  const pod = await readerOf(context, log).get(pods, seen.pod, { signal: run.signal });
   const waiting = pod === undefined ? undefined : parseRestoreWaitUser(pod);
   const found = await findVolumeOf(context, seen, log, run.signal);
   const opening = await repositoryAccess(context, seen, seen.sourceNamespace, log, run.signal);

@@ -15,7 +15,7 @@
 import { readFile, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { keyOf, type ObjectName } from "../../kubernetes/kubernetes-object.ts";
-import type { ResourceStore } from "../../kubernetes/resource-store.ts";
+import type { ResourceReader } from "../../kubernetes/resource-store.ts";
 import { AgentError } from "../agent-error.ts";
 import {
   csiDrivers,
@@ -109,7 +109,7 @@ const typeNames = { claim: "persistentVolumeClaim", csi: "csi", ephemeral: "ephe
 
 /** Reads the pod, and where the volume is a claim what it is bound to. */
 export async function locateVolume(
-  store: ResourceStore,
+  store: ResourceReader,
   wanted: { readonly pod: PodReference; readonly volume: string },
   signal: AbortSignal,
 ): Promise<VolumePlace> {
@@ -134,7 +134,7 @@ export async function locateVolume(
 
 /** `madeFor` is the pod that has to own the claim, for anyone may have made one of its name. */
 async function boundVolume(
-  store: ResourceStore,
+  store: ResourceReader,
   claim: ObjectName,
   madeFor: Pod | undefined,
   signal: AbortSignal,

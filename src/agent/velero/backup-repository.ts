@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import type { ResourceStore } from "../../kubernetes/resource-store.ts";
+import type { ResourceReader } from "../../kubernetes/resource-store.ts";
 import { AgentError } from "../agent-error.ts";
 import { type BackupRepository, backupRepositories, parseBackupRepository } from "./velero-resources.ts";
 
@@ -50,7 +50,7 @@ export function judgeRepository(
 }
 
 export async function waitForBackupRepository(
-  store: ResourceStore,
+  store: ResourceReader,
   wanted: RepositoryWanted,
   options: {
     readonly veleroNamespace: string;

@@ -6,7 +6,7 @@
  */
 
 import { fromUtf8Strict } from "../../base/bytes.ts";
-import type { ResourceStore } from "../../kubernetes/resource-store.ts";
+import type { ResourceReader } from "../../kubernetes/resource-store.ts";
 import { AgentError } from "../agent-error.ts";
 import type { NamedText } from "../engine/volume-work.ts";
 import { type BackupStorageLocation, type SecretKey, secrets, secretValue } from "./velero-resources.ts";
@@ -18,7 +18,7 @@ export interface LocationSecrets {
 
 /** BACKUP_LOCATION_SECRET_NOT_FOUND for one that the location names and that is not there, or has no such key. */
 export async function readLocationSecrets(
-  store: ResourceStore,
+  store: ResourceReader,
   location: BackupStorageLocation,
   veleroNamespace: string,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 /** The one password of all repositories. Source: Velero pkg/repository/keys/keys.go. */
 
 import { fromUtf8Strict } from "../../base/bytes.ts";
-import type { ResourceStore } from "../../kubernetes/resource-store.ts";
+import type { ResourceReader } from "../../kubernetes/resource-store.ts";
 import { AgentError } from "../agent-error.ts";
 import { secrets, secretValue } from "./velero-resources.ts";
 
@@ -13,7 +13,7 @@ const spaceAround =
   /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
 
 export async function readRepositoryPassword(
-  store: ResourceStore,
+  store: ResourceReader,
   veleroNamespace: string,
   signal: AbortSignal,
 ): Promise<string> {
