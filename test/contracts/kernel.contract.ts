@@ -35,7 +35,7 @@ import type {
   StoreEvent,
 } from "../../src/kernel/kernel.ts";
 import { dynamic4M, findCut } from "../../src/kernel/typescript/buzhash.ts";
-import { noise } from "../kernel/byte-sources.ts";
+import { noise, xorshiftBytes } from "../kernel/byte-sources.ts";
 import { requireGolden } from "../support/golden.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -432,6 +432,14 @@ function describeStoreFiles(kernel: Kernel): void {
         assert.ok(equalBytes(contents.get(idOf("", chunks[j] as Chunk)) as Uint8Array, part), `${size} ${j}`);
       }
     }
+  });
+
+  test("a file that ends with a largest chunk has no empty one behind it", async (t) => {
+    const folder = temporaryFolder(t);
+    const content = xorshiftBytes(8 * mebibyte); // Its first cut is behind its last byte.
+    const file = writeFileOf(folder, "of one largest chunk", content);
+    const { results } = await storeFiles(createPacker(kernel), folder, [file]);
+    assert.deepEqual(results[0]?.chunks, hashed(kernel, [content]));
   });
 
   test("the modification time is the file's, to the nanosecond", async (t) => {

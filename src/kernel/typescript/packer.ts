@@ -178,6 +178,7 @@ export class TypeScriptPacker implements Packer {
             filled += bytesRead;
             atEnd = bytesRead === 0;
           }
+          if (filled === 0 && !isFirst) break; // It ended with the chunk before.
           const length = findCut(buffer.subarray(0, filled), dynamic4M) ?? filled;
           const { chunk, pack } = this.#store("", buffer.subarray(0, length));
           if (pack !== undefined) yield { kind: "pack", pack };
