@@ -1,0 +1,20 @@
+//! The kernel, native: bytes in, bytes out. It reads files of an open folder, splits, hashes, looks up what is known,
+//! seals, and builds packs; and on the way back opens, checks and gives plain bytes.
+//!
+//! It does what `src/kernel/typescript/` does, byte for byte; that is the reference, and `src/kernel/kernel.ts` says what
+//! both promise. Nothing here knows of Node: `addon/` converts, and only converts.
+
+pub mod buzhash;
+pub mod compression;
+pub mod content_table;
+pub mod contents;
+pub mod error;
+pub mod events;
+pub mod file_pipeline;
+mod file_reading;
+pub mod format;
+pub mod hashing;
+mod pack_builder;
+pub mod packer;
+pub mod random_stream;
+pub mod sealing;
