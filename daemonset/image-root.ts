@@ -19,7 +19,7 @@ export function layOutImage(folder: string): readonly string[] {
   const app = [
     "package.json",
     "LICENSE",
-    ...globSync(["src/*.mjs", "dist/**/*.js"], { cwd: project }),
+    ...globSync(["src/*.mjs", "dist/**/*.js", "dist/native/*.node"], { cwd: project }),
     ...productionPackages().flatMap(filesOf),
   ];
   if (!app.includes(join("dist", "cli", "main.js"))) throw new Error("dist/ is missing; run npm run build");

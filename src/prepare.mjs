@@ -1,10 +1,12 @@
-// Makes a fresh clone ready: installs the packages that package-lock.json names, and builds dist/ where a source is newer.
+// Makes a fresh clone ready: installs the packages that package-lock.json names, and builds dist/ and the native kernel
+// where a source is newer.
 // Runs on any Node from 20 on, before every npm script; when nothing is to be done it takes some milliseconds.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isBuilt } from "./built.mjs";
+import { buildNative, isNativeBuilt } from "./native.mjs";
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
 const stamp = join(root, "node_modules", ".prepared");
@@ -36,6 +38,14 @@ if (!isBuilt(root)) {
   const done = spawnSync(node, build, { cwd: root, stdio: ["ignore", 2, 2] });
   // The sources run as they are, so work can go on; `npm run verify` does not pass over it.
   if (done.status !== 0) process.stderr.write("fsb: the build failed, see above; the sources are used as they are\n");
+}
+
+if (!isNativeBuilt(root)) {
+  process.stderr.write("fsb: building the native kernel ...\n");
+  const result = buildNative(root);
+  // The slower kernel does the same; `npm run verify` does not pass over a build that failed.
+  if (result === "no cargo") process.stderr.write("fsb: there is no cargo here; the slower kernel is used\n");
+  if (result === "failed") process.stderr.write("fsb: that failed, see above; the slower kernel is used\n");
 }
 
 /** @param {string} path */

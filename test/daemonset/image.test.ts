@@ -51,6 +51,8 @@ describe("the image", () => {
     for (const path of ["velero", "fsb", "usr/local/bin/node", "app/package.json", "app/dist/cli/main.js"]) {
       assert.ok(files.includes(path), path);
     }
+    const native = `app/dist/native/kernel.${process.platform}-${process.arch}.node`;
+    if (!files.includes(native)) return lacking(t, "the native kernel is not built; npm run build does it");
     const packages = new Set(files.flatMap((path) => /node_modules\/((@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
     const { dependencies, devDependencies } = JSON.parse(fs.readFileSync(join(project, "package.json"), "utf8"));
     for (const name of Object.keys(dependencies)) if (name !== "node") assert.ok(packages.has(name), name);
