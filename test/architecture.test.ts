@@ -20,6 +20,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
   kernel: ["base"],
   "kernel/typescript": ["base", "kernel"],
+  "kernel/native": ["base", "kernel"],
+  "kernel/choose-kernel.ts": ["kernel/*"],
   "repository/blob": ["base"],
   "repository/format": ["base", "types of kernel", "repository/blob"],
   "repository/index": ["base", "kernel", "repository/blob", "types of repository/format"],

@@ -12,7 +12,12 @@
 import { CodedError } from "../base/errors.ts";
 import type { ContentTable } from "./content-table.ts";
 
-export type KernelErrorCode = "KERNEL_SEAL_BROKEN" | "KERNEL_CONTENT_MISMATCH" | "KERNEL_COMPRESSION_UNSUPPORTED";
+export type KernelErrorCode =
+  | "KERNEL_SEAL_BROKEN"
+  | "KERNEL_CONTENT_MISMATCH"
+  | "KERNEL_COMPRESSION_UNSUPPORTED"
+  | "KERNEL_CHOICE_INVALID"
+  | "KERNEL_NATIVE_UNAVAILABLE";
 
 export class KernelError extends CodedError<KernelErrorCode> {}
 

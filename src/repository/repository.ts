@@ -8,8 +8,8 @@
 import { toBase64, toUtf8 } from "../base/bytes.ts";
 import { type Clock, isOlder } from "../base/clock.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
+import { processKernel } from "../kernel/choose-kernel.ts";
 import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
-import { typescriptKernel } from "../kernel/typescript/kernel.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
@@ -115,7 +115,8 @@ export class Repository implements AsyncDisposable {
   #formatReadMs: number;
 
   constructor(options: OpenOptions, opened: OpenedFormat) {
-    const { store, clock, kernel = typescriptKernel, random = systemRandom, identity = veleroIdentity } = options;
+    const { store, clock, random = systemRandom, identity = veleroIdentity } = options;
+    const kernel = options.kernel ?? processKernel(options.warn);
     this.#store = store;
     this.#clock = clock;
     this.#kernel = kernel;

@@ -23,7 +23,7 @@ import { linkTo, type Tree, writeTree } from "../support/tree.ts";
 const { signal } = new AbortController();
 const random = seededRandom("checkpoint");
 const minuteMs = 60_000;
-const largeBytes = 300_000;
+const largeBytes = 3 << 20;
 
 interface Scene {
   readonly memory: MemoryRepository;

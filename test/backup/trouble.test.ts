@@ -16,7 +16,7 @@ import { linkTo, type Tree, writeTree } from "../support/tree.ts";
 import { assertSameTree, readManifest } from "../support/tree-manifest.ts";
 
 /** Above what is read ahead whole; the rest of such a file is read while the test does something to it. */
-const largeBytes = 300_000;
+const largeBytes = 3 << 20;
 
 interface Scene {
   readonly memory: MemoryRepository;

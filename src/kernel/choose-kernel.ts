@@ -1,0 +1,58 @@
+/**
+ * Which kernel runs: the native one where its file loads, else the reference, which does the same more slowly.
+ *
+ * FSB_KERNEL says otherwise: `native` (an error where it does not load), `typescript`, or `auto`, as without it.
+ */
+
+import { availableParallelism } from "node:os";
+import { type Kernel, KernelError } from "./kernel.ts";
+import { loadAddon, type NativeAddon } from "./native/addon.ts";
+import { createNativeKernel } from "./native/kernel.ts";
+import { typescriptKernel } from "./typescript/kernel.ts";
+
+export interface KernelChoice {
+  readonly kernel: Kernel;
+  /** Why it is not the native one, where it was not asked for. */
+  readonly warning: string | undefined;
+}
+
+/** Errors: KERNEL_CHOICE_INVALID, KERNEL_NATIVE_UNAVAILABLE. */
+export function chooseKernel(setting: string | undefined, load: () => NativeAddon): KernelChoice {
+  switch (setting) {
+    case "typescript":
+      return { kernel: typescriptKernel, warning: undefined };
+    case undefined:
+    case "":
+    case "auto":
+    case "native":
+      break;
+    default:
+      throw new KernelError("KERNEL_CHOICE_INVALID", `there is no kernel ${JSON.stringify(setting)}`, {
+        hint: "set FSB_KERNEL to native, typescript or auto",
+      });
+  }
+  try {
+    return { kernel: createNativeKernel(load(), availableParallelism()), warning: undefined };
+  } catch (cause) {
+    if (setting === "native") {
+      throw new KernelError("KERNEL_NATIVE_UNAVAILABLE", "the native kernel does not load", {
+        cause,
+        hint: "install Rust and run npm run build, or leave FSB_KERNEL unset for the slower one",
+      });
+    }
+    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+    return { kernel: typescriptKernel, warning: `the native kernel does not load, the slower one is used: ${reason}` };
+  }
+}
+
+/** A process chooses once, and whoever is first to need a kernel hears the warning. */
+let chosen: Kernel | undefined;
+
+export function processKernel(warn: (message: string) => void = () => undefined): Kernel {
+  if (chosen === undefined) {
+    const { kernel, warning } = chooseKernel(process.env.FSB_KERNEL, loadAddon);
+    if (warning !== undefined) warn(warning);
+    chosen = kernel;
+  }
+  return chosen;
+}

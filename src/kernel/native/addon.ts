@@ -1,0 +1,95 @@
+/** What native/addon/src/lib.rs offers, in its order, and where it is found. */
+
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+/** A KernelError that is still a value. */
+export interface NativeFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly item?: number;
+}
+
+export interface NativeTable {
+  readonly keyBytes: number;
+  /** Held for as long as the packer knows the table, and never written to. */
+  readonly bytes: Uint8Array;
+}
+
+export interface NativePackerOptions {
+  readonly hashSecret: Uint8Array;
+  readonly contentSecret: Uint8Array;
+  readonly packBytesMax: number;
+  readonly packHeader: Uint8Array;
+  readonly known: readonly NativeTable[];
+  /** 32 bytes, of which all randomness of the packer is made. */
+  readonly seed: Uint8Array;
+  readonly threads: number;
+}
+
+export interface NativePack {
+  readonly isPrefixed: boolean;
+  readonly bytes: Uint8Array;
+  /** Records of a table of one pack without a name and one form. */
+  readonly contents: Uint8Array;
+}
+
+export interface NativeBatch {
+  /** event-batch.ts reads them. */
+  readonly events: Uint8Array;
+  readonly packs: readonly NativePack[];
+  readonly isLast: boolean;
+}
+
+export interface NativePacker {
+  /** Each name ends with a zero byte. One run at a time. */
+  storeFiles(folderFd: number, names: Uint8Array, sizes: Float64Array): NativeFileRun;
+  /** A prefix is a character code, 0 for none. */
+  storeBytes(prefixes: Uint8Array, items: readonly Uint8Array[], nowSeconds: number): NativeBatch;
+  /** Of `bytes` only the first chunk: up to the first cut, or all. */
+  storeFirst(prefix: number, bytes: Uint8Array, nowSeconds: number): NativeBatch;
+  finishPacks(): readonly NativePack[];
+  replaceKnown(known: readonly NativeTable[]): void;
+  readonly counters: {
+    readonly knownContents: number;
+    readonly knownBytes: number;
+    readonly newContents: number;
+    readonly newBytes: number;
+    readonly sealedBytes: number;
+  };
+}
+
+export interface NativeFileRun {
+  /** The run is over with the batch that is the last. */
+  next(nowSeconds: number): Promise<NativeBatch>;
+  cancel(): void;
+  /** For a run of which the last batch was not taken. */
+  close(): Promise<void>;
+}
+
+export interface NativeAddon {
+  hash(hashSecret: Uint8Array, bytes: Uint8Array): Uint8Array;
+  seal(contentSecret: Uint8Array, plain: Uint8Array, iv: Uint8Array, nonce: Uint8Array): Uint8Array;
+  open(contentSecret: Uint8Array, sealed: Uint8Array, iv: Uint8Array): Uint8Array | NativeFailure;
+  /** Of each item: offset, length, compression id, original length; and its hash of 16 bytes. */
+  openContents(
+    hashSecret: Uint8Array,
+    contentSecret: Uint8Array,
+    fetched: Uint8Array,
+    numbers: Float64Array,
+    hashes: Uint8Array,
+  ): Uint8Array | NativeFailure;
+  expand(stored: Uint8Array, bytesMax: number): Uint8Array | NativeFailure;
+  readonly Packer: new (options: NativePackerOptions) => NativePacker;
+}
+
+/** From src/ and from dist/ it is the same file. */
+export const addonPath = join(
+  import.meta.dirname,
+  `../../../dist/native/kernel.${process.platform}-${process.arch}.node`,
+);
+
+/** Throws what the loader says where the file is missing, or is for another machine. */
+export function loadAddon(): NativeAddon {
+  return createRequire(import.meta.url)(addonPath) as NativeAddon;
+}

@@ -1,0 +1,138 @@
+/** The two kernels make the same bytes of the same files, the same randomness and the same clock. */
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { concatBytes, toHex, toUtf8 } from "../../../src/base/bytes.ts";
+import type { RandomSource } from "../../../src/base/random.ts";
+import { type ContentTable, ContentTableBuilder } from "../../../src/kernel/content-table.ts";
+import type { FullPack, Kernel, KernelFormat, Packer } from "../../../src/kernel/kernel.ts";
+import { createNativeKernel } from "../../../src/kernel/native/kernel.ts";
+import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
+import { lacking } from "../../support/required.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { noise } from "../byte-sources.ts";
+import { nativeAddon } from "./native-addon.ts";
+
+const { signal } = new AbortController();
+const mebibyte = 1 << 20;
+const source = concatBytes([noise(20 * mebibyte), new Uint8Array(12 * mebibyte), noise(8 * mebibyte)]);
+const seed = Uint8Array.from({ length: 32 }, (_, i) => i);
+
+const format: KernelFormat = {
+  hash: "BLAKE2B-256-128",
+  hashSecret: toUtf8("0123456789abcdefghijklmnopqrstuv"),
+  encryption: "AES256-GCM-HMAC-SHA256",
+  contentSecret: toUtf8("vutsrqponmlkjihgfedcba9876543210"),
+  splitter: "DYNAMIC-4M-BUZHASH",
+  packBytesMax: 5 * mebibyte,
+  formatVersion: 3,
+  packHeader: toUtf8("header"),
+};
+
+/** Draws as the native packer makes them of its seed: native/kernel/src/random_stream.rs. */
+function drawsOf(seedBytes: Uint8Array): RandomSource {
+  let drawn = 0n;
+  return (count) => {
+    const number = Buffer.alloc(8);
+    number.writeBigUInt64BE(drawn++);
+    return createHmac("sha256", seedBytes).update(number).digest().subarray(0, count);
+  };
+}
+
+/** A piece of the source: where it begins, and its length, often around a limit. */
+const anyFile = fc.tuple(
+  fc.integer({ min: 0, max: 60 }),
+  fc.oneof(
+    { weight: 5, arbitrary: fc.nat(300) },
+    { weight: 2, arbitrary: fc.nat(3 * mebibyte) },
+    { weight: 2, arbitrary: fc.nat(18 * mebibyte) },
+    fc.constantFrom(0, 2 * mebibyte - 1, 2 * mebibyte, 2 * mebibyte + 1, 8 * mebibyte),
+  ),
+);
+
+const anyStep = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ files: fc.array(anyFile, { maxLength: 12 }) }) },
+  fc.record({ bytes: fc.array(fc.tuple(fc.constantFrom("", "k", "x"), anyFile), { maxLength: 3 }) }),
+  fc.constant("finish" as const),
+  fc.constant("know" as const),
+);
+
+type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
+
+function piece([start, length]: readonly [number, number]): Uint8Array {
+  return source.subarray(start * 1000, start * 1000 + length);
+}
+
+function describePack({ kind, bytes, contents }: FullPack): readonly unknown[] {
+  return [kind, toHex(typescriptKernel.hash(format, bytes)), bytes.byteLength, toHex(contents.bytes), contents.forms];
+}
+
+/** All that a packer answers, in the order of the steps; packs apart from the files, for a batch may end anywhere. */
+async function answersOf(kernel: Kernel, random: RandomSource, folder: string, steps: readonly Step[]) {
+  const packer: Packer = kernel.createPacker({ format, known: [], nowSeconds: () => 1_700_000_000, random });
+  const packs: FullPack[] = [];
+  const answers: unknown[] = [];
+  for (const step of steps) {
+    if (step === "finish") packs.push(...packer.finishPacks());
+    else if (step === "know") packer.replaceKnown(forgetful(packs));
+    else if ("bytes" in step) {
+      const items = step.bytes.map(([prefix, file]) => ({ prefix, bytes: piece(file) }));
+      const stored = packer.storeBytes(items);
+      packs.push(...stored.packs);
+      answers.push(stored.chunks.map((chunks) => chunks.map(({ hash, length }) => [toHex(hash), length])));
+    } else {
+      const files = step.files.map((file, i) => {
+        writeFileSync(join(folder, `${i}`), piece(file));
+        return { name: toUtf8(`${i}`), size: file[1] };
+      });
+      const chunks = files.map((): unknown[] => []);
+      const folderFd = openSync(folder, "r");
+      for await (const events of packer.storeFiles(folderFd, files, signal)) {
+        for (const event of events) {
+          if (event.kind === "pack") packs.push(event.pack);
+          else if (event.kind === "chunks" || event.kind === "file") {
+            chunks[event.file]?.push(...event.chunks.map(({ hash, length }) => [toHex(hash), length]));
+            if (event.kind === "file") chunks[event.file]?.push([event.bytesRead, event.changed]);
+          } else answers.push(event);
+        }
+      }
+      closeSync(folderFd);
+      answers.push(chunks);
+    }
+  }
+  packs.push(...packer.finishPacks());
+  return { answers, packs: packs.map(describePack), counters: { ...packer.counters } };
+}
+
+/** Every second content of the packs, and of these every second is a tombstone. */
+function forgetful(packs: readonly FullPack[]): ContentTable[] {
+  return packs.map(({ contents }) => {
+    const builder = new ContentTableBuilder(contents.keyBytes);
+    [...contents.records()].forEach((record, i) => {
+      if (i % 2 === 0) builder.add({ ...record, deleted: i % 4 === 0 });
+    });
+    return builder.build();
+  });
+}
+
+test("both kernels give the same chunks, packs and counters, with any number of threads", async (t) => {
+  if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
+  const addon = nativeAddon;
+  const folder = temporaryFolder(t);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyStep, { minLength: 1, maxLength: 4 }),
+      fc.constantFrom(1, 2, 5),
+      async (steps, threads) => {
+        const native = createNativeKernel(addon, threads);
+        const answer = await answersOf(native, (count) => seed.subarray(0, count), folder, steps);
+        assert.deepEqual(answer, await answersOf(typescriptKernel, drawsOf(seed), folder, steps));
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
