@@ -293,7 +293,7 @@ export class PodVolumeController<Seen extends PodVolumeResource> {
   ): Promise<void> {
     const log = this.#options.log.with(this.#fieldsOf(seen));
     const status = { phase: await this.#knownPhase(decision.phase, signal), message: decision.message };
-    if ((await this.#writerFor(seen, log).finish(status, signal)) !== "written") return;
+    if ((await this.#writerFor(seen, log).tryToFinish(status, signal)) !== "written") return;
     log.warn(`Updated ${this.#kind.abbreviation} status without starting it`, status);
     this.#tellFinished(status.phase, log);
     this.#context.observer.refused(this.#kind.noun, status.phase);

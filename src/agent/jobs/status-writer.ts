@@ -17,6 +17,11 @@ import { isFinal } from "./decide-backup.ts";
 /** A message goes into the object and into the server's log: enough for a chain of causes, not for a list of files. */
 const messageLengthMax = 8 * 1024;
 
+/** Some minutes of trying. */
+const refusalsMax = 15;
+
+export type FinalStatus = JsonObject & { readonly phase: string };
+
 /** What tells one write of a status from another; all CRDs have them. */
 const tellingFields = ["phase", "startTimestamp", "completionTimestamp", "message", "snapshotID"];
 
@@ -70,25 +75,34 @@ export class StatusWriter {
     }
   }
 
-  /** Waits and tries again for as long as it takes, or until the signal aborts; reads the object before each try. */
-  async finish(status: JsonObject & { readonly phase: string }, signal: AbortSignal): Promise<"written" | "too late"> {
+  /**
+   * Waits and tries again until it is written, or the signal aborts, or the server refuses it time and again: an error then,
+   * for who waits holds the room of others.
+   */
+  async finish(status: FinalStatus, signal: AbortSignal): Promise<"written" | "too late"> {
     const { clock, log } = this.#options;
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, refusals = 0; ; attempt++) {
       try {
-        if (!(await this.#readAgain(signal))) return attempt > 0 && this.#isWritten() ? "written" : "too late";
-        const nowText = timestamp(clock.nowMs());
-        const isStarted = textAt(this.#seen.content, "status", "startTimestamp") !== undefined;
-        await this.#write(
-          { ...(isStarted ? {} : { startTimestamp: nowText }), completionTimestamp: nowText, ...status },
-          signal,
-        );
-        return "written";
+        return await this.tryToFinish(status, signal);
       } catch (error) {
         if (!(error instanceof ResourceError) || signal.aborted) throw error;
+        if (error.code === "RESOURCE_REJECTED" && ++refusals === refusalsMax) throw error;
         if (error.code !== "RESOURCE_CONFLICT") log.error("Failed to write final status, trying again", error);
       }
       await clock.sleep(Math.min(30_000, 100 * 2 ** Math.min(attempt, 20)), signal);
     }
+  }
+
+  /** Once, of the object as it is now; for who tries again by a queue. */
+  async tryToFinish(status: FinalStatus, signal: AbortSignal): Promise<"written" | "too late"> {
+    if (!(await this.#readAgain(signal))) return this.#isWritten() ? "written" : "too late";
+    const nowText = timestamp(this.#options.clock.nowMs());
+    const isStarted = textAt(this.#seen.content, "status", "startTimestamp") !== undefined;
+    await this.#write(
+      { ...(isStarted ? {} : { startTimestamp: nowText }), completionTimestamp: nowText, ...status },
+      signal,
+    );
+    return "written";
   }
 
   /** False when the object is gone, is another one of the same name, or is final. */
@@ -102,6 +116,7 @@ export class StatusWriter {
 
   /** Whether the object is as it was tried to write it: after a try that failed, since only the answer may be lost. */
   #isWritten(): boolean {
+    if (this.#tried.phase === undefined) return false;
     return tellingFields.every((field) => {
       const tried = this.#tried[field];
       return typeof tried !== "string" || textAt(this.#seen.content, "status", field) === tried;

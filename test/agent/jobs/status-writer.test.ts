@@ -66,6 +66,20 @@ describe("a status whose write breaks off", () => {
     assert.equal(await writer.finish({ phase: "Failed", message: "mine" }, signal), "too late");
   });
 
+  it("is given up when the server refuses it time and again, so that nobody waits for good", async () => {
+    const store = new BreakingStore();
+    const writer = writerOf(store, store.put(backupOf("one", "db-0", "data")));
+    let refused = 0;
+    store.patch = async () => {
+      refused++;
+      throw new ResourceError("RESOURCE_REJECTED", "an admission webhook denied it");
+    };
+    await assert.rejects(writer.tryToFinish({ phase: "Failed" }, signal), { code: "RESOURCE_REJECTED" });
+    assert.equal(refused, 1);
+    await assert.rejects(writer.finish({ phase: "Failed" }, signal), { code: "RESOURCE_REJECTED" });
+    assert.equal(refused, 16);
+  });
+
   it("is that of a started one when only the answer was lost, and else an error", async () => {
     const store = new BreakingStore();
     const writer = writerOf(store, store.put(backupOf("one", "db-0", "data")));
