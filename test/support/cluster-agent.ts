@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BackgroundProgram } from "./background-program.ts";
+import { kernelChoice } from "./kernel-choice.ts";
 import type { KubernetesCluster } from "./kubernetes-cluster.ts";
 import { until } from "./until.ts";
 
@@ -40,7 +41,7 @@ export class ClusterAgent implements AsyncDisposable {
       name: "the agent",
       command: process.execPath,
       args: [launcher, ...(options.command ?? ["agent"]), ...args],
-      env: { HOME: cluster.folder },
+      env: { HOME: cluster.folder, ...kernelChoice },
       logFile: join(cluster.folder, `agent-${++agents}.log`),
     });
   }

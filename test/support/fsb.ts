@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { kernelChoice } from "./kernel-choice.ts";
 import { repositoryPassword } from "./kopia.ts";
 import { describeRun, type ProgramOptions, type ProgramResult, runProgram } from "./program.ts";
 
@@ -49,7 +50,12 @@ const launcher = join(import.meta.dirname, "..", "..", "src", "launch.mjs");
 export async function tryFsb(args: readonly string[], options: FsbOptions = {}): Promise<FsbResult> {
   const { FSB_PASSWORD: _1, KOPIA_PASSWORD: _2, FSB_REPO: _3, ...inherited } = process.env;
   const password = "password" in options ? options.password : repositoryPassword;
-  const env = { ...inherited, ...(password === undefined ? {} : { FSB_PASSWORD: password }), ...options.env };
+  const env = {
+    ...inherited,
+    ...kernelChoice,
+    ...(password === undefined ? {} : { FSB_PASSWORD: password }),
+    ...options.env,
+  };
   const meter = options.measureMemory === true ? new MemoryMeter() : undefined;
   const [command = process.execPath, ...rest] = [...(options.through ?? []), process.execPath, launcher, ...args];
   const run = await runProgram(command, rest, {

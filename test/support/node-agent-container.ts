@@ -12,6 +12,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { BackgroundProgram } from "./background-program.ts";
+import { kernelChoice } from "./kernel-choice.ts";
 import type { ClusterUser } from "./kubernetes-cluster.ts";
 import { inOwnRoot } from "./own-root.ts";
 import { until } from "./until.ts";
@@ -73,6 +74,7 @@ export class NodeAgentContainer implements AsyncDisposable {
         NODE_NAME: node.name,
         VELERO_NAMESPACE: veleroNamespace,
         VELERO_SCRATCH_DIR: "/scratch",
+        ...kernelChoice,
         GOOGLE_APPLICATION_CREDENTIALS: "/credentials/cloud",
         AWS_SHARED_CREDENTIALS_FILE: "/credentials/cloud",
         AZURE_CREDENTIALS_FILE: "/credentials/cloud",
