@@ -156,7 +156,7 @@ for (const fault of ["killed", "killed after"] as const) {
     const outcomes = await failEachOperation(scene, fault, async (memory) => {
       await backUpFolder(memory, scene.trees.after.path, {
         tags: { tree: "after" },
-        onProgress: () => memory.clock.advance(checkpointMs / 6),
+        onProgress: () => memory.clock.advance(checkpointMs / 2),
       });
     });
     assert.deepEqual(outcomes.at(-1), ["before", "after"]);
