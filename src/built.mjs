@@ -9,22 +9,33 @@ import { join } from "node:path";
  */
 export function isBuilt(root) {
   const builtMs = modifiedMs(join(root, "dist", "cli", "main.js"));
-  return builtMs !== undefined && newestSourceMs(join(root, "src")) <= builtMs;
+  return builtMs !== undefined && newestSourceMs(join(root, "src"), /\.ts$/) <= builtMs;
 }
 
-/** @param {string} folder */
-function newestSourceMs(folder) {
+/**
+ * When the newest file was changed whose name matches; 0 where there is none.
+ *
+ * @param {string} folder
+ * @param {RegExp} names
+ * @param {string} leftOut folders of this name
+ */
+export function newestSourceMs(folder, names, leftOut = "") {
   let newest = 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) newest = Math.max(newest, newestSourceMs(path));
-    else if (entry.name.endsWith(".ts")) newest = Math.max(newest, modifiedMs(path) ?? 0);
+    if (entry.isDirectory()) {
+      if (entry.name !== leftOut) newest = Math.max(newest, newestSourceMs(path, names, leftOut));
+    } else if (names.test(entry.name)) newest = Math.max(newest, modifiedMs(path) ?? 0);
   }
   return newest;
 }
 
-/** @param {string} path */
-function modifiedMs(path) {
+/**
+ * Undefined where there is nothing.
+ *
+ * @param {string} path
+ */
+export function modifiedMs(path) {
   try {
     return statSync(path).mtimeMs;
   } catch {

@@ -1,8 +1,9 @@
 // The native kernel's file: whether it is what its sources say, and how it is made of them. Runs on any Node from 20 on.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { modifiedMs, newestSourceMs } from "./built.mjs";
 
 /** @param {string} root the project's folder */
 export function nativeFile(root) {
@@ -12,7 +13,7 @@ export function nativeFile(root) {
 /** @param {string} root */
 export function isNativeBuilt(root) {
   const builtMs = modifiedMs(nativeFile(root));
-  return builtMs !== undefined && newestSourceMs(join(root, "native")) <= builtMs;
+  return builtMs !== undefined && newestSourceMs(join(root, "native"), /\.(rs|toml|lock)$/, "target") <= builtMs;
 }
 
 /**
@@ -45,26 +46,6 @@ function place(root, library) {
   copyFileSync(library, fresh);
   renameSync(fresh, target); // Whoever runs on the old one keeps it.
   return "built";
-}
-
-/** @param {string} folder */
-function newestSourceMs(folder) {
-  let newest = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) newest = entry.name === "target" ? newest : Math.max(newest, newestSourceMs(path));
-    else if (/\.(rs|toml|lock)$/.test(entry.name)) newest = Math.max(newest, modifiedMs(path) ?? 0);
-  }
-  return newest;
-}
-
-/** @param {string} path */
-function modifiedMs(path) {
-  try {
-    return statSync(path).mtimeMs;
-  } catch {
-    return undefined;
-  }
 }
 
 /**
