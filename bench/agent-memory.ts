@@ -31,6 +31,7 @@ import { fsb } from "../test/support/fsb.ts";
 import { repositoryPassword } from "../test/support/kopia.ts";
 import { type KubernetesCluster, startCluster } from "../test/support/kubernetes-cluster.ts";
 import { type ObjectServer, startObjectServer } from "../test/support/object-server.ts";
+import { readyRepository } from "../test/support/ready-repository.ts";
 import { veleroCrds } from "../test/support/velero-crds.ts";
 
 export interface AgentMemoryOptions {
@@ -179,22 +180,7 @@ async function prepare({ cluster, bucket }: Place, podCount: number): Promise<vo
   await fsb(["repo", "create", "--repo", `s3://${bucket.bucket}/kopia/shop/?${query}`], {
     env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
   });
-  await cluster.put(`${velero}/backuprepositories`, {
-    ...named("velero.io/v1", "BackupRepository", "velero", "shop-default-kopia", {
-      labels: {
-        "velero.io/volume-namespace": "shop",
-        "velero.io/storage-location": "default",
-        "velero.io/repository-type": "kopia",
-      },
-    }),
-    spec: {
-      volumeNamespace: "shop",
-      backupStorageLocation: "default",
-      repositoryType: "kopia",
-      maintenanceFrequency: "1h0m0s",
-    },
-    status: { phase: "Ready" },
-  });
+  await cluster.put(`${velero}/backuprepositories`, readyRepository("shop"));
 }
 
 /** As most are: nobody wants a backup of it. */

@@ -13,6 +13,7 @@ import { type ClusterAgent, startClusterAgent } from "../support/cluster-agent.t
 import { fsb, fsbJson } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
+import { readyRepository } from "../support/ready-repository.ts";
 import { lacking, requireRoot } from "../support/required.ts";
 import { giveShippedRoles, takeShippedRoles } from "../support/shipped-roles.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -187,22 +188,7 @@ async function prepare(cluster: KubernetesCluster, fspath: string): Promise<void
     ...named("velero.io/v1", "BackupStorageLocation", "velero", "default"),
     spec: { provider: "velero.io/fs", config: { fspath }, objectStorage: { bucket: "b" } },
   });
-  await put(cluster, `${velero}/backuprepositories`, {
-    ...named("velero.io/v1", "BackupRepository", "velero", "shop-default-kopia", {
-      labels: {
-        "velero.io/volume-namespace": "shop",
-        "velero.io/storage-location": "default",
-        "velero.io/repository-type": "kopia",
-      },
-    }),
-    spec: {
-      volumeNamespace: "shop",
-      backupStorageLocation: "default",
-      repositoryType: "kopia",
-      maintenanceFrequency: "1h0m0s",
-    },
-    status: { phase: "Ready" },
-  });
+  await put(cluster, `${velero}/backuprepositories`, readyRepository("shop"));
 }
 
 /** A pod on the node, and the folder of its volume as the kubelet makes it. */
