@@ -43,7 +43,11 @@ export interface DirectoryEntry {
 }
 
 const typeOfKind = { file: "f", folder: "d", symlink: "s" } as const;
-const kindOfType: Readonly<Record<string, DirectoryEntry["kind"]>> = { f: "file", d: "folder", s: "symlink" };
+const kindOfType: ReadonlyMap<string, DirectoryEntry["kind"]> = new Map([
+  ["f", "file"],
+  ["d", "folder"],
+  ["s", "symlink"],
+]);
 
 const idMax = 0xffff_ffff;
 
@@ -80,7 +84,7 @@ export function decodeDirectoryEntry(value: unknown, thing: StoredThing): Direct
   return {
     name,
     nameBytes: trueName(name, fields.value("rawName")),
-    kind: kindOfType[fields.text("type")] ?? "error",
+    kind: kindOfType.get(fields.text("type")) ?? "error",
     mode: decodeMode(fields),
     size: fields.count("size"),
     mtimeNs: fields.timeNs("mtime"),

@@ -62,6 +62,12 @@ describe("a stored entry", () => {
     assert.throws(() => encodeDirectoryEntry(read));
   });
 
+  it("is an error entry too where its type is a word of JavaScript's", () => {
+    for (const type of ["constructor", "toString", "__proto__"]) {
+      assert.equal(decode(JSON.stringify({ name: "a", type })).kind, "error");
+    }
+  });
+
   const refused = [
     '{"mode":"rwx"}',
     '{"mode":420}',

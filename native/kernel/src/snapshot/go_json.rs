@@ -270,7 +270,8 @@ impl<'a> JsonKey<'a> {
     }
 }
 
-/// Walks JSON. After an error it is of no more use.
+/// Walks JSON, through nested objects and arrays as well if they are walked to their ends. After an error it is of no more
+/// use.
 #[derive(Clone, Debug)]
 pub struct JsonCursor<'a> {
     bytes: &'a [u8],
@@ -328,15 +329,15 @@ impl<'a> JsonCursor<'a> {
     }
 
     fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, JsonError> {
+        let is_first = std::mem::take(&mut self.is_first);
         self.skip_space();
         if self.peek() == Some(close) {
             self.at += 1;
             return Ok(false);
         }
-        if !self.is_first {
+        if !is_first {
             self.expect(b',', expected)?;
         }
-        self.is_first = false;
         Ok(true)
     }
 
