@@ -74,8 +74,7 @@ pub fn push_indirect_list(target: &mut Vec<u8>, chunks: impl IntoIterator<Item =
 
 /// Entries one by one; they follow each other from 0 on, and there is at least one. Nothing follows an error.
 pub fn iterate_indirect_list(bytes: &[u8]) -> impl Iterator<Item = Result<ListEntry, ListError>> {
-    let mut reader =
-        ListReader { bytes, members: JsonCursor::new(bytes, 0), list: None, end: 0, count: 0, state: State::Start };
+    let mut reader = ListReader { members: JsonCursor::new(bytes), list: None, end: 0, count: 0, state: State::Start };
     std::iter::from_fn(move || {
         let next = reader.next();
         if !matches!(next, Ok(Some(_))) {
@@ -86,7 +85,6 @@ pub fn iterate_indirect_list(bytes: &[u8]) -> impl Iterator<Item = Result<ListEn
 }
 
 struct ListReader<'a> {
-    bytes: &'a [u8],
     members: JsonCursor<'a>,
     /// Of the member that is being read.
     list: Option<JsonCursor<'a>>,
@@ -123,7 +121,7 @@ impl ListReader<'_> {
             };
             let value = self.members.value()?;
             if key.text() == "entries" && value.kind == JsonKind::Array {
-                let mut list = JsonCursor::new(self.bytes, value.offset);
+                let mut list = JsonCursor::new(value.literal);
                 list.enter_array()?;
                 self.list = Some(list);
             }
@@ -135,7 +133,7 @@ impl ListReader<'_> {
             return Err(ListError::BrokenEntry);
         }
         let [mut start, mut length, mut object_id] = [None; 3];
-        let mut members = JsonCursor::new(self.bytes, value.offset);
+        let mut members = JsonCursor::new(value.literal);
         members.enter_object()?;
         while let Some(key) = members.next_key()? {
             let value = members.value()?;

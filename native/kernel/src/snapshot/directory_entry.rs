@@ -137,17 +137,16 @@ const KEYS: [&str; 10] = ["name", "type", "mode", "size", "mtime", "uid", "gid",
 
 /// An entry that stands alone, such as the root of a snapshot: a whole document with nothing but white space around it.
 pub fn decode_directory_entry(json: &[u8]) -> Result<DirectoryEntry<'_>, SnapshotError> {
-    let mut whole = JsonCursor::new(json, 0);
+    let mut whole = JsonCursor::new(json);
     whole.value()?;
     whole.end()?;
-    decode_entry(&mut JsonCursor::new(json, 0), json, StoredThing::Entry(None))
+    decode_entry(&mut JsonCursor::new(json), StoredThing::Entry(None))
 }
 
-/// Reads the value that the cursor is at in `bytes`, to its end.
+/// Reads the value that the cursor is at, to its end.
 /// Errors: for any field that kopia would not read either.
 pub(super) fn decode_entry<'a>(
     cursor: &mut JsonCursor<'a>,
-    bytes: &'a [u8],
     thing: StoredThing,
 ) -> Result<DirectoryEntry<'a>, SnapshotError> {
     let fields = StoredFields::read(cursor, &KEYS, thing)?;
@@ -163,7 +162,7 @@ pub(super) fn decode_entry<'a>(
         gid: gid.count(u64::from(u32::MAX))? as u32,
         object_id: object_id.text()?,
         summary: match summary.value {
-            Some(value) => Some(Box::new(decode_summary(bytes, value, thing.summary())?)),
+            Some(value) => Some(Box::new(decode_summary(value, thing.summary())?)),
             None => None,
         },
     })

@@ -289,19 +289,17 @@ pub struct Folder {
 /// The bytes are checked to be well-formed JSON to the end of the object, so a folder that was cut short gives no entries
 /// at all. What follows the object is not looked at.
 pub fn decode_folder(bytes: &[u8]) -> Result<Folder, SnapshotError> {
-    let Members { stream, entries, summary } = find_members(bytes)?;
+    let Members { stream, entries, entries_from, summary } = find_members(bytes)?;
     if stream.and_then(|value| value.text()).as_deref() != Some(STREAM_NAME) {
         return Err(SnapshotError::OtherStream);
     }
     let entries = match entries {
-        Some(list) if list.kind == JsonKind::Array => {
-            EntryCursor { next: list.offset + 1, is_first: true, ..EntryCursor::ENDED }
-        }
+        Some(list) if list.kind == JsonKind::Array => EntryCursor { next: entries_from, is_first: true, number: 0 },
         Some(other) if !other.is_null() => return Err(SnapshotError::EntriesNotList),
         _ => EntryCursor::ENDED,
     };
     let summary = match summary.filter(|value| !value.is_null()) {
-        Some(value) => Some(decode_summary(bytes, &value, StoredThing::FolderSummary)?),
+        Some(value) => Some(decode_summary(&value, StoredThing::FolderSummary)?),
         None => None,
     };
     Ok(Folder { summary, entries })
@@ -336,10 +334,9 @@ impl EntryCursor {
             Ok(true) => {}
             Err(error) => return Some(Err(error.into())),
         }
-        let entry = decode_entry(&mut cursor, bytes, StoredThing::Entry(Some(number)));
+        let entry = decode_entry(&mut cursor, StoredThing::Entry(Some(number)));
         if entry.is_ok() {
-            let (next, is_first) = cursor.place();
-            *self = Self { next, is_first, number: number + 1 };
+            *self = Self { next: cursor.passed(), is_first: false, number: number + 1 };
         }
         Some(entry)
     }
@@ -354,13 +351,15 @@ impl EntryCursor {
 struct Members<'a> {
     stream: Option<JsonValue<'a>>,
     entries: Option<JsonValue<'a>>,
+    /// One behind its first byte.
+    entries_from: usize,
     summary: Option<JsonValue<'a>>,
 }
 
 /// Keys match in any case; of those that match, the last counts.
 fn find_members(bytes: &[u8]) -> Result<Members<'_>, SnapshotError> {
     let mut members = Members::default();
-    let mut cursor = JsonCursor::new(bytes, 0);
+    let mut cursor = JsonCursor::new(bytes);
     cursor.enter_object()?;
     while let Some(key) = cursor.next_key()? {
         let value = Some(cursor.value()?);
@@ -369,6 +368,7 @@ fn find_members(bytes: &[u8]) -> Result<Members<'_>, SnapshotError> {
             members.stream = value;
         } else if key.eq_ignore_ascii_case("entries") {
             members.entries = value;
+            members.entries_from = cursor.passed() - value.map_or(0, |list| list.literal.len() - 1);
         } else if key.eq_ignore_ascii_case("summary") {
             members.summary = value;
         }

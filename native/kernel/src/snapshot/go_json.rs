@@ -156,14 +156,12 @@ pub enum JsonKind {
     Null,
 }
 
-/// Well-formed, and where it stands.
+/// Well-formed.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a> {
     pub kind: JsonKind,
     /// As it is written, with its quotes or brackets.
     pub literal: &'a [u8],
-    /// Of its first byte.
-    pub offset: usize,
     /// A string of ASCII without an escape, which is what stands between the quotes.
     is_plain: bool,
 }
@@ -176,11 +174,6 @@ impl<'a> JsonValue<'a> {
     /// Of a string, as well-formed Unicode; None of another value.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         (self.kind == JsonKind::String).then(|| text_of_literal(self.literal, self.is_plain))
-    }
-
-    /// Of a string whose text is ASCII without an escape.
-    pub fn plain_text(&self) -> Option<&'a [u8]> {
-        (self.kind == JsonKind::String && self.is_plain).then(|| between_quotes(self.literal))
     }
 
     /// Of a number that is written as an integer from 0 to `max`, itself at most `COUNT_MAX`.
@@ -280,8 +273,8 @@ pub struct JsonCursor<'a> {
 }
 
 impl<'a> JsonCursor<'a> {
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, is_first: false }
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::within(bytes, 0, false)
     }
 
     /// As it stands behind an opening bracket, or behind a member or an element.
@@ -289,9 +282,9 @@ impl<'a> JsonCursor<'a> {
         Self { bytes, at, is_first }
     }
 
-    /// Where it stands, and whether that is behind an opening bracket.
-    pub(super) fn place(&self) -> (usize, bool) {
-        (self.at, self.is_first)
+    /// How many bytes it has passed.
+    pub(super) fn passed(&self) -> usize {
+        self.at
     }
 
     pub fn enter_object(&mut self) -> Result<(), JsonError> {
@@ -360,7 +353,7 @@ impl<'a> JsonCursor<'a> {
             b't' | b'f' => JsonKind::Literal,
             _ => JsonKind::Number,
         };
-        Ok(JsonValue { kind, literal: &self.bytes[start..self.at], offset: start, is_plain })
+        Ok(JsonValue { kind, literal: &self.bytes[start..self.at], is_plain })
     }
 
     /// White space, and nothing else.

@@ -9,7 +9,7 @@ use std::array;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::go_json::{JsonCursor, JsonError, JsonKind, JsonValue};
+use super::go_json::{JsonCursor, JsonError, JsonKey, JsonKind, JsonValue};
 use super::go_time::{Time, parse_go_time};
 use super::snapshot_error::{SnapshotError, StoredThing, Trouble};
 
@@ -89,57 +89,40 @@ fn read_values<'a, const N: usize>(
     keys: &[&str; N],
 ) -> Result<[Option<JsonValue<'a>>; N], JsonError> {
     let mut values = [None; N];
-    let mut folded = None;
+    // Of the keys that the values have; 0 is the key itself.
+    let mut spellings = [0; N];
+    let mut seen = HashSet::new();
     let mut expected = 0;
     cursor.enter_object()?;
     while let Some(key) = cursor.next_key()? {
         let value = cursor.value()?;
-        // Keys nearly always come in the order in which they are written.
-        let exact = key
-            .plain_text()
-            .and_then(|text| (expected..N).chain(0..expected).find(|&field| keys[field].as_bytes() == text));
-        if let Some(field) = exact {
-            values[field] = Some(value);
-            expected = field + 1;
-            continue;
-        }
-        let text = key.text();
-        let Some((field, spelling)) = (0..N).find_map(|field| Some((field, spelling_of(keys[field], &text)?))) else {
-            continue;
-        };
-        if spelling == 0 {
-            values[field] = Some(value);
-        } else {
-            folded.get_or_insert_with(FoldedFields::default).see(field, spelling, value);
-        }
-    }
-    for (field, found) in folded.into_iter().flat_map(|folded: FoldedFields<'a, N>| folded.values).enumerate() {
-        if let (None, Some((_, value))) = (values[field], found) {
-            values[field] = Some(value);
+        let Some((field, spelling)) = find_field(&key, keys, expected) else { continue };
+        expected = field + 1;
+        let is_spelled_so = values[field].is_some() && spellings[field] == spelling;
+        let is_exact_there = values[field].is_some() && spellings[field] == 0;
+        if spelling == 0 || is_spelled_so || (!is_exact_there && seen.insert((field, spelling))) {
+            (values[field], spellings[field]) = (Some(value), spelling);
         }
     }
     Ok(values)
 }
 
-/// Of keys that match but for their case.
-struct FoldedFields<'a, const N: usize> {
-    values: [Option<(u64, JsonValue<'a>)>; N],
-    seen: HashSet<(usize, u64)>,
-}
-
-impl<const N: usize> Default for FoldedFields<'_, N> {
-    fn default() -> Self {
-        Self { values: [None; N], seen: HashSet::new() }
-    }
-}
-
-impl<'a, const N: usize> FoldedFields<'a, N> {
-    fn see(&mut self, field: usize, spelling: u64, value: JsonValue<'a>) {
-        let is_last = self.values[field].is_some_and(|(last, _)| last == spelling);
-        if self.seen.insert((field, spelling)) || is_last {
-            self.values[field] = Some((spelling, value));
+/// Keys nearly always come in the order in which they are written, so `expected` is likely.
+fn find_field<const N: usize>(key: &JsonKey<'_>, keys: &[&str; N], expected: usize) -> Option<(usize, u64)> {
+    if let Some(text) = key.plain_text() {
+        for field in (expected..N).chain(0..expected) {
+            if is_same(keys[field].as_bytes(), text) {
+                return Some((field, 0));
+            }
         }
     }
+    let text = key.text();
+    (0..N).find_map(|field| Some((field, spelling_of(keys[field], &text)?)))
+}
+
+/// For a few bytes quicker than a call.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// How `text` differs in case from `key`, two bits a character; 0 where it is the key. None where it is another key.

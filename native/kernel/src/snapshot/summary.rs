@@ -153,13 +153,8 @@ const KEYS: [&str; 9] =
     ["size", "files", "symlinks", "dirs", "maxTime", "incomplete", "numFailed", "numIgnoredErrors", "errors"];
 const FAILURE_KEYS: [&str; 2] = ["path", "error"];
 
-/// `bytes` are those that the value was found in.
-pub(super) fn decode_summary(
-    bytes: &[u8],
-    value: &JsonValue<'_>,
-    thing: StoredThing,
-) -> Result<Summary, SnapshotError> {
-    let fields = StoredFields::read(&mut JsonCursor::new(bytes, value.offset), &KEYS, thing)?;
+pub(super) fn decode_summary(value: &JsonValue<'_>, thing: StoredThing) -> Result<Summary, SnapshotError> {
+    let fields = StoredFields::read(&mut JsonCursor::new(value.literal), &KEYS, thing)?;
     let [size, files, symlinks, dirs, max_time, incomplete, num_failed, num_ignored_errors, errors] = fields.each();
     Ok(Summary {
         incomplete: incomplete.text()?.into_owned(),
@@ -171,15 +166,15 @@ pub(super) fn decode_summary(
         num_failed: num_failed.count(COUNT_MAX)?,
         num_ignored_errors: num_ignored_errors.count(COUNT_MAX)?,
         errors: match errors.list()? {
-            Some(list) => decode_failures(bytes, list, thing.failure())?,
+            Some(list) => decode_failures(list, thing.failure())?,
             None => vec![],
         },
     })
 }
 
-fn decode_failures(bytes: &[u8], list: &JsonValue<'_>, thing: StoredThing) -> Result<Vec<FailedEntry>, SnapshotError> {
+fn decode_failures(list: &JsonValue<'_>, thing: StoredThing) -> Result<Vec<FailedEntry>, SnapshotError> {
     let mut failures = vec![];
-    let mut cursor = JsonCursor::new(bytes, list.offset);
+    let mut cursor = JsonCursor::new(list.literal);
     cursor.enter_array()?;
     while cursor.next_element()? {
         let fields = StoredFields::read(&mut cursor, &FAILURE_KEYS, thing)?;
