@@ -47,8 +47,8 @@ fn answer(task: u8, about: &[u8]) -> Vec<u8> {
         b'L' => write_list(about),
         b'o' => ObjectId::parse(about).map_or_else(Vec::new, |id| id.to_string().into_bytes()),
         b'g' => write_text(about),
-        b't' => parse_go_time(about).map_or_else(Vec::new, |time| written(Ok(time_twice(time)))),
-        b'm' => parse_mode(about).map_or_else(Vec::new, |mode| mode_twice(mode)),
+        b't' => parse_go_time(about).map_or_else(Vec::new, time_twice),
+        b'm' => parse_mode(about).map_or_else(Vec::new, mode_twice),
         b'n' => vec![u8::from(is_safe_name(about))],
         _ => refused("no such task").into_bytes(),
     }

@@ -159,3 +159,73 @@ impl ListReader<'_> {
         Ok(ListEntry { start, length, object_id })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &[u8] = b"{\"stream\":\"kopia:indirect\",\"entries\":[{\"l\":8388608,\"o\":\"6f5c\"},{\"s\":8388608,\"l\":5357122,\"o\":\"f796\"}]}\n";
+
+    fn id(text: &str) -> ObjectId {
+        ObjectId::parse(text.as_bytes()).unwrap()
+    }
+
+    fn read(list: &str) -> Result<Vec<(u64, u64, String)>, ListError> {
+        iterate_indirect_list(list.as_bytes())
+            .map(|entry| entry.map(|entry| (entry.start, entry.length, entry.object_id.to_string())))
+            .collect()
+    }
+
+    #[test]
+    fn a_list_has_the_bytes_that_go_writes() {
+        let mut list = vec![];
+        push_indirect_list(&mut list, [(8_388_608, id("6f5c")), (5_357_122, id("f796"))]);
+        assert_eq!(list, EXAMPLE);
+        let chunks: Vec<_> = iterate_indirect_list(&list).map(Result::unwrap).collect();
+        assert_eq!((chunks.len(), chunks[1].start, chunks[1].length), (2, 8_388_608, 5_357_122));
+        let mut list = vec![];
+        push_indirect_list(&mut list, [0, 5, 0].map(|length| (length, id("6f5c"))));
+        let expected = r#"{"stream":"kopia:indirect","entries":[{"o":"6f5c"},{"l":5,"o":"6f5c"},{"s":5,"o":"6f5c"}]}"#;
+        assert_eq!(str::from_utf8(&list).unwrap().trim_end(), expected);
+    }
+
+    #[test]
+    fn other_spellings_of_a_list_are_read() {
+        for list in [
+            r#"{"entries":[{"s":0,"l":5,"o":"abcd"}]}"#,
+            r#"{"stream":"another","entries":{},"entries":[{"future":[1],"l":9,"l":5,"o":"abcd"}],"Entries":[1]}"#,
+            r#" { "entries" : [ { "\u006f":"ABCD", "l":5, "s":null } ] } trailing"#,
+        ] {
+            assert_eq!(read(list), Ok(vec![(0, 5, "abcd".to_owned())]), "{list}");
+        }
+    }
+
+    #[test]
+    fn a_broken_list_is_refused_for_what_it_lacks() {
+        for (entries, error) in [
+            ("[]", ListError::Empty),
+            ("null", ListError::Empty),
+            ("[null]", ListError::BrokenEntry),
+            (r#"[{"l":5}]"#, ListError::BrokenEntry),
+            (r#"[{"l":5.0,"o":"ab"}]"#, ListError::BrokenEntry),
+            (r#"[{"l":-5,"o":"ab"}]"#, ListError::BrokenEntry),
+            (r#"[{"l":9007199254740992,"o":"ab"}]"#, ListError::BrokenEntry),
+            (r#"[{"s":1,"l":5,"o":"ab"}]"#, ListError::GapOrOverlap { at: 0 }),
+            (r#"[{"l":5,"o":"ab"},{"s":4,"o":"ab"}]"#, ListError::GapOrOverlap { at: 5 }),
+            (r#"[{"l":5,"o":"x"}]"#, ListError::ObjectIdInvalid),
+        ] {
+            assert_eq!(read(&format!("{{\"entries\":{entries}}}")), Err(error), "{entries}");
+        }
+        assert!(matches!(read(r#"{"entries":[{"o":"ab"}]"#), Err(ListError::NotJson(_))));
+        assert_eq!(iterate_indirect_list(b"[]").count(), 1);
+    }
+
+    #[test]
+    fn lengths_that_add_up_to_more_than_can_be_written_end_the_list() {
+        let most = COUNT_MAX;
+        let list = format!(
+            r#"{{"entries":[{{"l":{most},"o":"ab"}},{{"s":{most},"l":{most},"o":"ab"}},{{"s":{most},"o":"ab"}}]}}"#
+        );
+        assert_eq!(read(&list), Err(ListError::GapOrOverlap { at: 2 * most }));
+    }
+}

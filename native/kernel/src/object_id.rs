@@ -125,3 +125,54 @@ impl fmt::Display for ObjectId {
         self.content_id.fmt(formatter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Option<String> {
+        ObjectId::parse(text.as_bytes()).map(|id| id.to_string())
+    }
+
+    #[test]
+    fn ids_are_read_and_written_whole() {
+        for text in ["ab", "k3c0277ab05c1a06a8a846e0dc63b4086", "Ixabcd", "IIab", "Zkab", "IIIIIIIIIIIIIIIIab"] {
+            assert_eq!(written(text).as_deref(), Some(text));
+        }
+        assert_eq!(written("DABCD").as_deref(), Some("abcd"));
+        assert_eq!(written("IIDkAb").as_deref(), Some("IIkab"));
+        let longest = format!("k{}", "0a".repeat(HASH_BYTES_MAX));
+        assert_eq!(written(&longest).as_deref(), Some(&*longest));
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_read() {
+        for text in
+            ["", "a", "k", "I", "Z", "D", "Da", "kk00", "K00", "fab", "IZab", "ZIab", "ZZab", "DDab", "00 ", "k0g0"]
+        {
+            assert_eq!(written(text), None, "{text}");
+        }
+        assert_eq!(written(&"I".repeat(17)), None);
+        assert_eq!(written(&format!("{}ab", "I".repeat(17))), None);
+        assert_eq!(written(&"0a".repeat(HASH_BYTES_MAX + 1)), None);
+    }
+
+    #[test]
+    fn a_content_id_has_the_key_that_indexes_have() {
+        let id = ContentId::parse(b"kABcd").unwrap();
+        assert_eq!((id.prefix(), id.hash(), id.key()), (Some(b'k'), &b"\xab\xcd"[..], &b"k\xab\xcd"[..]));
+        assert_eq!(id, ContentId::new(b'k', b"\xab\xcd"));
+        let id = ContentId::new(0, b"\xab\xcd");
+        assert_eq!((id.prefix(), id.key(), id.to_string().as_str()), (None, &b"\0\xab\xcd"[..], "abcd"));
+    }
+
+    #[test]
+    fn a_list_stands_above_an_object_as_often_as_can_be_read() {
+        let mut id = ObjectId::direct(ContentId::new(b'x', b"\xab"));
+        for levels in 1..=INDIRECTIONS_MAX {
+            id = id.indirect().unwrap();
+            assert_eq!(id.to_string(), format!("{}xab", "I".repeat(levels)));
+        }
+        assert_eq!(id.indirect(), None);
+    }
+}

@@ -51,3 +51,23 @@ fn digit_of(byte: u8) -> Option<u32> {
     };
     Some(u32::from(digit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_back_and_other_spellings_do_not() {
+        for (bytes, text) in
+            [(&b""[..], ""), (b"a\xffb", "Yf9i"), (b"\xff", "/w=="), (b"\xfb\xf0", "+/A="), (b"abcd", "YWJjZA==")]
+        {
+            let mut written = vec![];
+            push_base64(&mut written, bytes);
+            assert_eq!(written, text.as_bytes());
+            assert_eq!(from_base64(text.as_bytes()).as_deref(), Some(bytes));
+        }
+        for text in ["Y", "Yf9", "Yf9i!", "/x==", "/w=", "-w==", "====", "Y===", "Yf==9iaa", "Yf9i\n", "Y Q=", "+/B="] {
+            assert_eq!(from_base64(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -207,3 +207,141 @@ fn is_name_suffix(suffix: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(json: &str) -> Result<DirectoryEntry<'_>, SnapshotError> {
+        decode_directory_entry(json.as_bytes())
+    }
+
+    fn encode(entry: &DirectoryEntry<'_>) -> String {
+        let mut json = vec![];
+        push_directory_entry(&mut json, entry).unwrap();
+        String::from_utf8(json).unwrap()
+    }
+
+    #[test]
+    fn zeros_are_left_out_but_of_name_type_and_object() {
+        let json = r#"{"name":"a","type":"f","obj":""}"#;
+        assert_eq!(encode(&decode(json).unwrap()), json);
+        let folder = DirectoryEntry { kind: EntryKind::Folder, size: 4096, ..decode(json).unwrap() };
+        assert_eq!(encode(&folder), r#"{"name":"a","type":"d","obj":""}"#);
+    }
+
+    #[test]
+    fn an_entry_is_written_again_as_it_was_read() {
+        for json in [
+            r#"{"name":"b\u0026w.bin","type":"f","mode":"0640","size":5,"mtime":"2025-01-12T12:00:00.123456789Z","uid":1000,"gid":4294967295,"obj":"27818f7d"}"#,
+            r#"{"name":"a\ufffdb","type":"s","mode":"0777","size":9007199254740991,"obj":"00","rawName":"Yf9i"}"#,
+            r#"{"name":"d","type":"d","obj":"k00","summ":{"size":1,"files":2,"symlinks":3,"dirs":4,"maxTime":"1969-12-31T23:59:59Z","incomplete":"canceled","numFailed":5,"numIgnoredErrors":6,"errors":[{"path":"x","error":"\u003c"}]}}"#,
+        ] {
+            let entry = decode(json).unwrap();
+            assert_eq!(encode(&entry), json);
+            assert_eq!(entry.clone().into_owned(), entry);
+        }
+    }
+
+    #[test]
+    fn a_plain_entry_borrows_from_its_bytes() {
+        let entry = decode(r#"{"name":"ü","type":"f","obj":"00"}"#).unwrap();
+        assert!(matches!((entry.name, entry.object_id), (Cow::Borrowed(_), Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn keys_match_in_any_case_and_others_are_ignored() {
+        let entry = decode(r#"{"NAME":"a","Type":"s","MODE":"0777","Obj":"00","future":[1.5]}"#).unwrap();
+        assert_eq!(encode(&entry), r#"{"name":"a","type":"s","mode":"0777","obj":"00"}"#);
+        let entry = decode("{}").unwrap();
+        assert_eq!((entry.kind, &*entry.name), (EntryKind::Unknown, &b""[..]));
+    }
+
+    #[test]
+    fn of_several_keys_the_exact_one_counts_and_else_the_one_that_came_up_last() {
+        for (json, name) in [
+            (r#"{"name":"a","name":"b"}"#, "b"),
+            (r#"{"name":"a","NAME":"b"}"#, "a"),
+            (r#"{"NAME":"b","na\u006de":"a","Name":"c"}"#, "a"),
+            (r#"{"NAME":"a","Name":"b","NAME":"c"}"#, "b"),
+            (r#"{"NAME":"a","Name":"b","Name":"c"}"#, "c"),
+            (r#"{"NAME":"a","name":null}"#, ""),
+        ] {
+            assert_eq!(&*decode(json).unwrap().name, name.as_bytes(), "{json}");
+        }
+        let kelvin = decode("{\"summ\":{\"symlin\u{212a}s\":3}}").unwrap();
+        assert_eq!(kelvin.summary.unwrap().symlinks, 3);
+        assert_eq!(decode("{\"\u{17f}ize\":3}").unwrap().size, 0);
+    }
+
+    #[test]
+    fn an_unknown_type_is_read_and_never_written() {
+        let entry = decode(r#"{"name":"a","type":"x","obj":"00"}"#).unwrap();
+        assert_eq!(entry.kind, EntryKind::Unknown);
+        assert!(matches!(push_directory_entry(&mut vec![], &entry), Err(SnapshotError::NotWritable(_))));
+        let large = DirectoryEntry { kind: EntryKind::File, size: COUNT_MAX + 1, ..entry };
+        assert!(matches!(push_directory_entry(&mut vec![], &large), Err(SnapshotError::NotWritable(_))));
+    }
+
+    #[test]
+    fn what_kopia_would_not_read_is_refused_by_the_name_of_the_field() {
+        for (json, message) in [
+            (r#"{"mode":"rwx"}"#, "mode of the entry is not an octal number"),
+            (r#"{"mode":420}"#, "mode of the entry is not an octal number"),
+            (r#"{"mode":""}"#, "mode of the entry is not an octal number"),
+            (r#"{"size":1.0}"#, "size of the entry is not an integer from 0 to 9007199254740991"),
+            (r#"{"size":"5"}"#, "size of the entry is not an integer from 0 to 9007199254740991"),
+            (r#"{"size":9223372036854775807}"#, "size of the entry is not an integer from 0 to 9007199254740991"),
+            (r#"{"uid":4294967296}"#, "uid of the entry is not an integer from 0 to 4294967295"),
+            (r#"{"gid":-1}"#, "gid of the entry is not an integer from 0 to 4294967295"),
+            (r#"{"mtime":0}"#, "mtime of the entry is not a time of RFC 3339"),
+            (r#"{"mtime":"yesterday"}"#, "mtime of the entry is not a time of RFC 3339"),
+            (r#"{"name":5}"#, "name of the entry is not a string"),
+            (r#"{"obj":{}}"#, "obj of the entry is not a string"),
+            (r#"{"summ":[]}"#, "the summary of the entry is not a JSON object"),
+            (r#"{"summ":{"errors":{}}}"#, "errors of the summary of the entry is not a list"),
+            (r#"{"summ":{"errors":[1]}}"#, "an error in the summary of the entry is not a JSON object"),
+            (r#"{"summ":{"errors":[{"path":1}]}}"#, "path of an error in the summary of the entry is not a string"),
+            ("[]", "the entry is not a JSON object"),
+            ("null", "the entry is not a JSON object"),
+        ] {
+            assert_eq!(decode(json).unwrap_err().to_string(), message, "{json}");
+        }
+        assert!(matches!(decode("{} x"), Err(SnapshotError::NotJson(_))));
+    }
+
+    #[test]
+    fn a_raw_name_is_believed_only_where_the_name_was_made_from_it() {
+        let name_of = |name: &str, raw_name: &str| {
+            let json = format!(r#"{{"name":"{name}","rawName":{raw_name}}}"#);
+            decode_directory_entry(json.as_bytes()).unwrap().name.into_owned()
+        };
+        for name in ["a\u{fffd}b", "a\\ufffdb~2", "a\u{fffd}b~10", "a\u{fffd}b~999999999"] {
+            assert_eq!(name_of(name, "\"Yf9i\""), b"a\xffb");
+        }
+        for (name, raw_name) in [
+            ("harmless", "\"Yf9i\""),
+            ("a", "\"Yg==\""),
+            ("a", "\"YQ==\""),
+            ("a\u{fffd}b", "\"Yf9i!\""),
+            ("a\u{fffd}b", "5"),
+            ("a\u{fffd}b~1", "\"Yf9i\""),
+            ("a\u{fffd}b~02", "\"Yf9i\""),
+            ("a\u{fffd}b~1234567890", "\"Yf9i\""),
+            ("a\u{fffd}b~2/..", "\"Yf9i\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(name_of(name, raw_name), name.as_bytes(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_safe_name_can_be_made_in_a_folder() {
+        for name in ["", ".", "..", "a/b", "/", "a\0b", "\0"] {
+            assert!(!is_safe_name(name.as_bytes()), "{name}");
+        }
+        for name in [&b"a"[..], b"...", b".a", b"..a", b"a.", b" ", b"\n", b"~", b"-rf", b"a\xffb"] {
+            assert!(is_safe_name(name));
+        }
+    }
+}

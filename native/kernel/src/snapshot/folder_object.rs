@@ -375,3 +375,257 @@ fn find_members(bytes: &[u8]) -> Result<Members<'_>, SnapshotError> {
     }
     Ok(members)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::borrow::Cow;
+
+    use super::super::go_time::Time;
+
+    const EMPTY: &str = r#"{"stream":"kopia:directory","entries":null,"summary":{"size":0,"files":0,"symlinks":0,"dirs":1,"maxTime":"2025-01-10T08:00:00.5Z","numFailed":0}}"#;
+    const SUB: &str = r#"{"stream":"kopia:directory","entries":[{"name":"b\u0026w.bin","type":"f","mode":"0640","size":5,"mtime":"2025-01-12T12:00:00.123456789Z","uid":1000,"gid":1000,"obj":"27818f7ddb8d35444627e099045bc0dd"}],"summary":{"size":5,"files":1,"symlinks":0,"dirs":1,"maxTime":"2025-01-12T12:00:00.123456789Z","numFailed":0}}"#;
+    const ROOT: &str = r#"{"stream":"kopia:directory","entries":[{"name":"empty","type":"d","mode":"0700","mtime":"2025-01-10T08:00:00.5Z","obj":"k918e885597637d0328de41f390122bdf","summ":{"size":0,"files":0,"symlinks":0,"dirs":1,"maxTime":"2025-01-10T08:00:00.5Z","numFailed":0}},{"name":"sub","type":"d","mode":"020000775","mtime":"2025-01-14T07:00:00Z","uid":1000,"gid":1000,"obj":"k1db879ecc6b43ff9dd59183cffca79eb","summ":{"size":5,"files":1,"symlinks":0,"dirs":1,"maxTime":"2025-01-12T12:00:00.123456789Z","numFailed":0}},{"name":"a.txt","type":"f","mode":"0644","size":6,"mtime":"2025-01-11T09:30:00.25Z","uid":1000,"gid":1000,"obj":"bc392cb6dc62013ef767027e8964392e"},{"name":"link","type":"s","mode":"0777","size":5,"mtime":"2025-01-11T09:31:00Z","uid":1000,"gid":1000,"obj":"71b0f341ad9b22f127f30e4cb1316a4a"},{"name":"zero.dat","type":"f","mode":"0600","mtime":"2025-01-09T00:00:00Z","obj":"4e51e7a913fc80137da52880fecca175"}],"summary":{"size":11,"files":3,"symlinks":1,"dirs":3,"maxTime":"2025-01-14T07:00:00Z","numFailed":0}}"#;
+
+    fn named(name: &[u8], kind: EntryKind) -> DirectoryEntry<'_> {
+        DirectoryEntry {
+            name: Cow::Borrowed(name),
+            kind,
+            mode: 0,
+            size: 0,
+            mtime: Time::EPOCH,
+            uid: 0,
+            gid: 0,
+            object_id: Cow::Borrowed(""),
+            summary: None,
+        }
+    }
+
+    fn file(name: &[u8]) -> DirectoryEntry<'_> {
+        named(name, EntryKind::File)
+    }
+
+    fn encoded(encoder: &mut FolderEncoder) -> Vec<u8> {
+        let mut object = vec![];
+        encoder.encode_onto(&mut object, &Summary::default()).unwrap();
+        object
+    }
+
+    /// As kopia shows them: without what `rawName` says.
+    fn names_of(object: &[u8]) -> Vec<String> {
+        let without = String::from_utf8(object.to_vec()).unwrap().replace("rawName", "unknown");
+        let entries = decode_folder(without.as_bytes()).unwrap().entries;
+        entries
+            .iter(without.as_bytes())
+            .map(|entry| String::from_utf8(entry.unwrap().name.into_owned()).unwrap())
+            .collect()
+    }
+
+    fn names_in(encoder: &mut FolderEncoder) -> Vec<String> {
+        names_of(&encoded(encoder))
+    }
+
+    fn error_of(object: &str) -> SnapshotError {
+        match decode_folder(object.as_bytes()) {
+            Err(error) => error,
+            Ok(folder) => folder.entries.iter(object.as_bytes()).find_map(Result::err).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_the_format_are_read_and_written_again_from_the_last_entry_to_the_first() {
+        for (text, length) in [(EMPTY, 146), (SUB, 313), (ROOT, 1014)] {
+            let folder = decode_folder(text.as_bytes()).unwrap();
+            let mut entries: Vec<_> = folder.entries.iter(text.as_bytes()).map(Result::unwrap).collect();
+            entries.reverse();
+            let mut encoder = FolderEncoder::new();
+            entries.iter().for_each(|entry| encoder.add(entry).unwrap());
+            let summary = folder.summary.unwrap();
+            let object: Vec<u8> = encoder.encode(&summary).unwrap().flatten().collect();
+            assert_eq!(object, format!("{text}\n").as_bytes());
+            assert_eq!(object.len(), length);
+        }
+    }
+
+    #[test]
+    fn folders_come_first_and_each_group_in_the_order_of_the_bytes() {
+        let names =
+            ["\u{1f600}", "\u{ff5e}", "b", "a", "B", "a.b", "a-b", "a\u{1}", "longer than eight", "longer than 8"];
+        let mut encoder = FolderEncoder::new();
+        for name in names {
+            encoder.add(&file(name.as_bytes())).unwrap();
+            encoder.add(&named(format!("{name}d").as_bytes(), EntryKind::Folder)).unwrap();
+        }
+        let mut folders = names.map(|name| format!("{name}d"));
+        let mut others = names.map(str::to_owned);
+        folders.sort();
+        others.sort();
+        assert_eq!(names_in(&mut encoder), [folders, others].concat());
+        assert_eq!(encoder.count(), 20);
+    }
+
+    #[test]
+    fn an_encoder_goes_on_after_it_was_encoded_and_a_clone_goes_its_own_way() {
+        let mut encoder = FolderEncoder::new();
+        encoder.add(&file(b"\xff")).unwrap();
+        let mut copy = encoder.clone();
+        assert_eq!(encoded(&mut encoder), encoded(&mut encoder));
+        encoder.add(&file(b"b")).unwrap();
+        copy.add(&file(b"\x80")).unwrap();
+        assert_eq!(names_in(&mut encoder), ["b", "\u{fffd}"]);
+        assert_eq!(names_in(&mut copy), ["\u{fffd}", "\u{fffd}~2"]);
+        encoder.clear();
+        assert_eq!(encoded(&mut encoder), encoded(&mut FolderEncoder::new()));
+        assert_eq!(names_in(&mut copy), ["\u{fffd}", "\u{fffd}~2"]);
+    }
+
+    #[test]
+    fn twenty_thousand_entries_come_in_pieces_and_whole() {
+        const COUNT: usize = 20_000;
+        let mut encoder = FolderEncoder::new();
+        for number in 0..COUNT {
+            let name = format!("file-{}", number * 7919 % COUNT);
+            let entry = DirectoryEntry { object_id: Cow::Owned("00".repeat(64)), ..file(name.as_bytes()) };
+            encoder.add(&entry).unwrap();
+        }
+        let summary = Summary::default();
+        let pieces: Vec<_> = encoder.encode(&summary).unwrap().collect();
+        assert!(pieces.len() > 1 && pieces.iter().all(|piece| piece.len() < 1100 * 1024));
+        let object = pieces.concat();
+        assert_eq!(object, encoded(&mut encoder));
+        let names = names_of(&object);
+        assert!(names.len() == COUNT && names.is_sorted());
+    }
+
+    #[test]
+    fn an_entry_may_be_longer_than_a_slab() {
+        let error = super::super::summary::FailedEntry { path: "p".repeat(3 * SLAB_BYTES), error: "ü".to_owned() };
+        let summary = Summary { errors: vec![error], ..Summary::default() };
+        let mut encoder = FolderEncoder::new();
+        encoder.add(&file(b"c")).unwrap();
+        let long = DirectoryEntry { summary: Some(Box::new(summary)), ..named(b"a", EntryKind::Folder) };
+        encoder.add(&long).unwrap();
+        encoder.add(&file(b"b")).unwrap();
+        let object = encoded(&mut encoder);
+        let first = decode_folder(&object).unwrap().entries.next(&object).unwrap().unwrap();
+        assert_eq!(first.summary, long.summary);
+        assert_eq!(names_of(&object), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn two_entries_of_one_name_are_refused_of_whatever_kinds() {
+        let kinds = [EntryKind::File, EntryKind::Folder, EntryKind::Symlink];
+        for (first, second) in kinds.into_iter().flat_map(|first| kinds.map(|second| (first, second))) {
+            let mut encoder = FolderEncoder::new();
+            for entry in [named(b"b", first), file(b"a"), named(b"b", second)] {
+                encoder.add(&entry).unwrap();
+            }
+            let error = encoder.encode_onto(&mut vec![], &Summary::default()).unwrap_err();
+            assert_eq!(error.to_string(), "two entries of a folder have the name \"b\"");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_in_a_folder_are_refused_and_leave_the_encoder_as_it_was() {
+        let mut encoder = FolderEncoder::new();
+        for name in [&b""[..], b".", b"..", b"a/b", b"a\0"] {
+            assert_eq!(encoder.add(&file(name)), Err(SnapshotError::UnsafeName(name.to_vec())));
+        }
+        assert!(encoder.add(&named(b"a", EntryKind::Unknown)).is_err());
+        assert_eq!(encoder.count(), 0);
+        assert_eq!(names_in(&mut encoder), [""; 0]);
+    }
+
+    #[test]
+    fn names_that_read_the_same_are_told_apart_in_stored_order() {
+        let mut encoder = FolderEncoder::new();
+        let names =
+            [&b"\xff"[..], b"\x80", b"\xfe", "\u{fffd}~2".as_bytes(), b"a\xff", "a\u{fffd}".as_bytes(), b"\xff\xff"];
+        for name in names {
+            encoder.add(&file(name)).unwrap();
+        }
+        let object = encoded(&mut encoder);
+        let shown =
+            ["\u{fffd}", "a\u{fffd}", "a\u{fffd}~2", "\u{fffd}~2", "\u{fffd}~3", "\u{fffd}~4", "\u{fffd}\u{fffd}"];
+        let mut stored = names_of(&object);
+        stored.sort();
+        assert_eq!(stored, {
+            let mut all = shown.map(str::to_owned);
+            all.sort();
+            all
+        });
+        let entries = decode_folder(&object).unwrap().entries;
+        let read: Vec<_> = entries.iter(&object).map(|entry| entry.unwrap().name.into_owned()).collect();
+        let mut sorted = names.map(<[u8]>::to_vec);
+        sorted.sort();
+        assert_eq!(read, sorted);
+    }
+
+    #[test]
+    fn names_made_to_collide_cost_no_more_than_others() {
+        const COUNT: u32 = 50_000;
+        let mut encoder = FolderEncoder::new();
+        for number in 0..COUNT {
+            let name: Vec<u8> = (0..17).map(|bit| if number >> bit & 1 == 0 { 0x80 } else { 0xff }).collect();
+            encoder.add(&file(&name)).unwrap();
+        }
+        let last = format!("{}~{COUNT}", "\u{fffd}".repeat(17));
+        assert_eq!(names_in(&mut encoder).last(), Some(&last));
+    }
+
+    #[test]
+    fn no_entries_are_null_an_empty_list_or_nothing() {
+        for entries in ["\"entries\":null,", "\"entries\":[ ],", "", "\"entries\":[{}],\"ENTRIES\":null,"] {
+            let text = format!("{{\"stream\":\"kopia:directory\",{entries}\"summary\":null}}");
+            let folder = decode_folder(text.as_bytes()).unwrap();
+            assert_eq!(folder.summary, None);
+            assert_eq!(folder.entries.iter(text.as_bytes()).count(), 0);
+        }
+    }
+
+    #[test]
+    fn keys_may_have_any_order_and_case_and_more_may_follow() {
+        let text = r#" {"future":{"a":[]},"ENTRIES":[ {"name":"a","type":"f","obj":"00"} , {} ] ,"Stre\u0061m":"kopia:directory"} more"#;
+        assert_eq!(names_of(text.as_bytes()), ["a", ""]);
+    }
+
+    #[test]
+    fn a_folder_that_was_cut_short_gives_no_entries() {
+        for length in 0..ROOT.len() {
+            assert!(matches!(decode_folder(&ROOT.as_bytes()[..length]), Err(SnapshotError::NotJson(_))));
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_of_no_use_after_an_error_and_gives_one_for_other_bytes() {
+        let text = ROOT.replace("\"size\":6", "\"size\":6.0");
+        let mut entries = decode_folder(text.as_bytes()).unwrap().entries;
+        let results: Vec<_> = std::iter::from_fn(|| entries.next(text.as_bytes())).collect();
+        assert_eq!(results.len(), 3);
+        let message = "size of entry 2 of a folder is not an integer from 0 to 9007199254740991";
+        assert_eq!(results[2].as_ref().unwrap_err().to_string(), message);
+        for other in [&b""[..], b"x", &ROOT.as_bytes()[..200]] {
+            let mut entries = decode_folder(ROOT.as_bytes()).unwrap().entries;
+            assert!(entries.next(other).unwrap().is_err());
+            assert!(entries.next(ROOT.as_bytes()).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_folder_is_refused() {
+        let bomb = format!(r#"{{"stream":"kopia:directory","entries":{}"#, "[".repeat(200_000));
+        for (text, message) in [
+            (r#"{"stream":"kopia:indirect","entries":[]}"#, "stream of a folder is not kopia:directory"),
+            (r#"{"entries":[]}"#, "stream of a folder is not kopia:directory"),
+            (r#"{"stream":"kopia:directory","entries":{}}"#, "entries of a folder are not a list"),
+            (r#"{"stream":"kopia:directory","entries":[null]}"#, "entry 0 of a folder is not a JSON object"),
+            (r#"{"stream":"kopia:directory","summary":[]}"#, "the summary of a folder is not a JSON object"),
+            ("[]", "could not read a folder's object: malformed JSON at byte 0: expected {"),
+            ("", "could not read a folder's object: malformed JSON at byte 0: expected {"),
+            (&*bomb, "could not read a folder's object: malformed JSON at byte 550: expected at most 512 levels"),
+        ] {
+            assert_eq!(error_of(text).to_string(), message);
+        }
+    }
+}

@@ -565,3 +565,157 @@ impl OpenBrackets {
         Some(self.bits[index / 64] >> (index % 64) & 1 == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literal(text: &[u8]) -> Vec<u8> {
+        let mut literal = vec![];
+        push_go_string(&mut literal, text);
+        literal
+    }
+
+    #[test]
+    fn strings_are_escaped_as_go_does() {
+        for (text, expected) in [
+            ("a.txt", r#""a.txt""#),
+            ("q\"b\\", r#""q\"b\\""#),
+            ("<b>&", r#""\u003cb\u003e\u0026""#),
+            ("\u{8}\u{c}\n\r\t", r#""\b\f\n\r\t""#),
+            ("\0\u{1}\u{1f}", r#""\u0000\u0001\u001f""#),
+            ("a\u{2028}b\u{2029}", r#""a\u2028b\u2029""#),
+            ("\u{7f}\u{80}\u{9f}", "\"\u{7f}\u{80}\u{9f}\""),
+            (
+                "\u{2027}\u{202a}ünïcödé-日本語-🚀\u{feff}\u{fffd}",
+                "\"\u{2027}\u{202a}ünïcödé-日本語-🚀\u{feff}\u{fffd}\"",
+            ),
+        ] {
+            assert_eq!(str::from_utf8(&literal(text.as_bytes())).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn each_byte_that_is_not_utf8_is_replaced() {
+        for (bytes, expected) in [
+            (&b"a\xffb"[..], "a?b"),
+            (b"\xe2\x82", "??"),
+            (b"\xf0\x9f\x9aa", "???a"),
+            (b"\xed\xa0\x80", "???"),
+            (b"\xc0\xaf\xe0\x80\xaf", "?????"),
+            (b"\xf4\x90\x80\x80\xf5", "?????"),
+            (b"\xc3\xa9\xa9", "é?"),
+        ] {
+            assert_eq!(go_text(bytes), expected.replace('?', "\u{fffd}"));
+            assert_eq!(literal(bytes), format!("\"{}\"", expected.replace('?', "\\ufffd")).as_bytes());
+        }
+        assert_eq!(literal(b"\xef\xbf\xbd\xff"), "\"\u{fffd}\\ufffd\"".as_bytes());
+    }
+
+    #[test]
+    fn numbers_are_written_whole() {
+        for number in [0, 7, 10, 1_234_567_890, COUNT_MAX, u64::MAX] {
+            let mut digits = vec![];
+            push_decimal(&mut digits, number);
+            assert_eq!(digits, number.to_string().as_bytes());
+        }
+    }
+
+    fn whole(json: &[u8]) -> Result<JsonValue<'_>, JsonError> {
+        let mut cursor = JsonCursor::new(json);
+        let value = cursor.value()?;
+        cursor.end()?;
+        Ok(value)
+    }
+
+    #[test]
+    fn strings_read_as_the_text_that_they_are_written_for() {
+        for (json, text) in [
+            (&br#""plain""#[..], "plain"),
+            (br#""\u0061\/\b\f\n\r\t\"\\""#, "a/\u{8}\u{c}\n\r\t\"\\"),
+            (br#""\ud83d\ude80""#, "🚀"),
+            (br#""\ud83d \ude80""#, "\u{fffd} \u{fffd}"),
+            (br#""\ud83d\ud83d\ude80\ud83d""#, "\u{fffd}🚀\u{fffd}"),
+            (br#""\ud83d\n""#, "\u{fffd}\n"),
+            (b"\"\xff\\u0041\xe2\x82\"", "\u{fffd}A\u{fffd}\u{fffd}"),
+            ("\"日本語 and so on, beyond eight bytes\"".as_bytes(), "日本語 and so on, beyond eight bytes"),
+            (b"\"\"", ""),
+        ] {
+            assert_eq!(whole(json).unwrap().text().as_deref(), Some(text));
+        }
+        assert_eq!(whole(b"5").unwrap().text(), None);
+    }
+
+    #[test]
+    fn counts_are_integer_literals_in_range() {
+        let count = |json: &'static str| whole(json.as_bytes()).unwrap().count(COUNT_MAX);
+        assert_eq!(count("9007199254740991"), Some(COUNT_MAX));
+        assert_eq!(count("0"), Some(0));
+        assert_eq!(count("-0"), Some(0));
+        for json in ["9007199254740992", "18446744073709551617", "1.0", "1e3", "-1", "\"1\"", "true", "null", "[]"] {
+            assert_eq!(count(json), None, "{json}");
+        }
+        assert_eq!(whole(b"256").unwrap().count(255), None);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_where_it_ends_to_be() {
+        for (json, offset) in [
+            ("", 0),
+            (" ", 1),
+            ("{", 1),
+            ("{\"a\"}", 4),
+            ("{\"a\":1,}", 7),
+            ("[1,]", 3),
+            ("[1 2]", 3),
+            ("\"\n\"", 1),
+            ("\"long enough for eight\u{1}\"", 22),
+            ("\"\\x\"", 2),
+            ("\"\\u12g4\"", 5),
+            ("01", 2),
+            ("1.", 2),
+            ("-", 1),
+            ("1e", 2),
+            ("nul", 3),
+            ("{} {}", 3),
+            ("\u{feff}{}", 0),
+            ("{'a':1}", 1),
+            ("\"abc", 4),
+        ] {
+            assert_eq!(whole(json.as_bytes()).unwrap_err().offset, offset, "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |open: &str, close: &str, depth| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":[", "]}]")] {
+            let levels = open.matches(['[', '{']).count();
+            assert!(whole(nested(open, close, JSON_DEPTH_MAX / levels).as_bytes()).is_ok());
+            assert!(whole(nested(open, close, JSON_DEPTH_MAX / levels + 1).as_bytes()).is_err());
+            assert!(whole(nested(open, close, 1_000_000).as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_cursor_walks_through_what_is_nested() {
+        let json = br#" { "a" : [ {} , [] , {"b":1} ] , "c" : null } more"#;
+        let mut cursor = JsonCursor::new(json);
+        cursor.enter_object().unwrap();
+        assert_eq!(cursor.next_key().unwrap().unwrap().text(), "a");
+        cursor.enter_array().unwrap();
+        assert!(cursor.next_element().unwrap());
+        cursor.enter_object().unwrap();
+        assert!(cursor.next_key().unwrap().is_none());
+        assert!(cursor.next_element().unwrap());
+        cursor.enter_array().unwrap();
+        assert!(!cursor.next_element().unwrap());
+        assert!(cursor.next_element().unwrap());
+        assert_eq!(cursor.value().unwrap().literal, br#"{"b":1}"#);
+        assert!(!cursor.next_element().unwrap());
+        assert_eq!(cursor.next_key().unwrap().unwrap().text(), "c");
+        assert!(cursor.value().unwrap().is_null());
+        assert!(cursor.next_key().unwrap().is_none());
+        assert!(cursor.end().is_err());
+    }
+}

@@ -154,3 +154,105 @@ fn date_of(days_from_epoch: i64) -> (u32, u32, u32) {
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year as u32, month as u32, day as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_of(time: Time) -> String {
+        let mut text = vec![];
+        push_go_time(&mut text, time);
+        String::from_utf8(text).unwrap()
+    }
+
+    fn at(ns: i128) -> Time {
+        Time::of_ns(ns).unwrap()
+    }
+
+    #[test]
+    fn times_are_written_and_read_as_go_does() {
+        for (text, ns) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2025-03-04T05:06:07Z", 1_741_064_767_000_000_000),
+            ("2025-03-04T05:06:07.12Z", 1_741_064_767_120_000_000),
+            ("2025-01-15T10:30:00.000000001Z", 1_736_937_000_000_000_001),
+            ("1969-12-31T23:59:59.999999999Z", -1),
+            ("1969-12-31T23:59:59Z", -1_000_000_000),
+            ("1754-08-30T22:43:41.128654848Z", -6_795_364_578_871_345_152),
+            ("2262-04-11T23:47:16.854775807Z", 9_223_372_036_854_775_807),
+            ("2024-02-29T12:00:00.5Z", 1_709_208_000_500_000_000),
+            ("0000-01-01T00:00:00Z", Time::MIN.as_ns()),
+            ("9999-12-31T23:59:59.999999999Z", Time::MAX.as_ns()),
+        ] {
+            assert_eq!(text_of(at(ns)), text);
+            assert_eq!(parse_go_time(text.as_bytes()), Some(at(ns)));
+        }
+    }
+
+    #[test]
+    fn any_offset_is_read_and_digits_past_the_ninth_are_dropped() {
+        for (text, ns) in [
+            ("1970-01-01T01:30:00+01:30", 0),
+            ("1969-12-31T16:00:00.5-08:00", 500_000_000),
+            ("1970-01-01T00:00:00.100000000Z", 100_000_000),
+            ("1970-01-01T00:00:00.1234567899Z", 123_456_789),
+            ("1970-01-01T00:00:00-00:00", 0),
+        ] {
+            assert_eq!(parse_go_time(text.as_bytes()), Some(at(ns)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for text in [
+            "",
+            "1970-01-01",
+            "1970-01-01T00:00:00",
+            "1970-01-01t00:00:00z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00,5Z",
+            "1970-1-01T00:00:00Z",
+            "1970-13-01T00:00:00Z",
+            "1970-00-01T00:00:00Z",
+            "1970-04-31T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "1970-01-00T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:60:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00+24:00",
+            "1970-01-01T00:00:00+00:60",
+            "1970-01-01T00:00:00+0:00",
+            "1970-01-01T00:00:00+000:00",
+            "10000-01-01T00:00:00Z",
+            "-001-01-01T00:00:00Z",
+            "0000-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "1970-01-01T00:00:00Z\n",
+            "1970-01-01T00:00:0٣Z",
+        ] {
+            assert_eq!(parse_go_time(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_ten_thousand_years_reads_back() {
+        let mut time = Time { seconds: Time::MIN.seconds, nanoseconds: 120 };
+        while time <= Time::MAX {
+            assert_eq!(parse_go_time(text_of(time).as_bytes()), Some(time));
+            time.seconds += SECONDS_PER_DAY + 1;
+        }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_written_is_written_as_the_nearest() {
+        for seconds in [i64::MIN, Time::MIN.seconds - 1] {
+            assert_eq!(text_of(Time { seconds, nanoseconds: 5 }), "0000-01-01T00:00:00Z");
+        }
+        for seconds in [i64::MAX, Time::MAX.seconds + 1] {
+            assert_eq!(text_of(Time { seconds, nanoseconds: 5 }), "9999-12-31T23:59:59.999999999Z");
+        }
+        assert_eq!(Time::of_ns(i128::MAX), None);
+        assert!(Time { seconds: -1, nanoseconds: 5 } < Time::EPOCH);
+    }
+}

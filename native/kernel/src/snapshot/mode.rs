@@ -58,3 +58,58 @@ fn number(digits: &[u8], base: u32) -> Option<u64> {
         .iter()
         .try_fold(0, |value, &byte| Some(value * u64::from(base) + u64::from(char::from(byte).to_digit(base)?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_written_as_kopia_does_and_read_back() {
+        for (mode, text) in [
+            (0o644, "0644"),
+            (0o1777, "04000777"),
+            (0o2775, "020000775"),
+            (0o4755, "040000755"),
+            (0o7777, "064000777"),
+            (0o001, "01"),
+            (0, "00"),
+        ] {
+            let mut written = vec![];
+            push_mode(&mut written, mode);
+            assert_eq!(written, text.as_bytes());
+        }
+        for mode in 0..=0o7777 {
+            let mut written = vec![];
+            push_mode(&mut written, mode);
+            assert_eq!(parse_mode(&written), Some(mode));
+        }
+    }
+
+    #[test]
+    fn a_prefix_tells_the_base() {
+        for text in ["0o755", "0O755", "0x1ED", "0X1ed", "493"] {
+            assert_eq!(parse_mode(text.as_bytes()), Some(0o755), "{text}");
+        }
+        assert_eq!(parse_mode(b"755"), Some(755 & 0o777));
+        assert_eq!(parse_mode(b"0"), Some(0));
+        assert_eq!(parse_mode(b"017777777777"), Some(0o7777));
+        for text in [
+            "",
+            "0o",
+            "0x",
+            "08",
+            "rwx",
+            "-1",
+            "+1",
+            " 0644",
+            "0644\n",
+            "1e3",
+            "0_644",
+            "020000000000",
+            "0xffffffff",
+            "00000000000000000",
+        ] {
+            assert_eq!(parse_mode(text.as_bytes()), None, "{text}");
+        }
+    }
+}

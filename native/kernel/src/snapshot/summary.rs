@@ -188,3 +188,86 @@ fn decode_failures(list: &JsonValue<'_>, thing: StoredThing) -> Result<Vec<Faile
 fn add_up(count: &mut u64, more: u64) {
     *count = count.saturating_add(more).min(COUNT_MAX);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::borrow::Cow;
+
+    fn entry(kind: EntryKind, size: u64, seconds: i64, summary: Option<Summary>) -> DirectoryEntry<'static> {
+        DirectoryEntry {
+            name: Cow::Borrowed(b"a"),
+            kind,
+            mode: 0,
+            size,
+            mtime: Time { seconds, nanoseconds: 0 },
+            uid: 0,
+            gid: 0,
+            object_id: Cow::Borrowed(""),
+            summary: summary.map(Box::new),
+        }
+    }
+
+    fn failure(path: &str) -> FailedEntry {
+        FailedEntry { path: path.to_owned(), error: "gone".to_owned() }
+    }
+
+    fn text_of(summary: &Summary) -> String {
+        let mut text = vec![];
+        push_summary(&mut text, summary);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn entries_and_failures_are_added_up_and_listed_by_path() {
+        let mut builder = SummaryBuilder::default();
+        builder.add_failure(failure("sub/b"), false);
+        builder.add_failure(failure("a"), true);
+        let below = Summary {
+            dirs: 1,
+            num_failed: 2,
+            errors: vec![failure("aa")],
+            incomplete: "x".into(),
+            ..Summary::default()
+        };
+        builder.add(&entry(EntryKind::Folder, 4096, 1, Some(below)));
+        builder.add(&entry(EntryKind::File, 7, 2, None));
+        builder.add(&entry(EntryKind::Symlink, 5, -5, None));
+        assert_eq!(
+            text_of(&builder.build(Time::EPOCH, "canceled")),
+            r#"{"size":7,"files":1,"symlinks":1,"dirs":2,"maxTime":"1970-01-01T00:00:02Z","incomplete":"canceled","numFailed":3,"numIgnoredErrors":1,"errors":[{"path":"a","error":"gone"},{"path":"aa","error":"gone"},{"path":"sub/b","error":"gone"}]}"#
+        );
+    }
+
+    #[test]
+    fn the_latest_time_starts_at_the_epoch_unless_the_folder_is_empty() {
+        let before = Time { seconds: -5, nanoseconds: 0 };
+        let mut builder = SummaryBuilder::default();
+        assert_eq!(builder.build(before, "").max_time, before);
+        builder.add(&entry(EntryKind::File, 0, -5, None));
+        assert_eq!(builder.build(Time { seconds: 7, nanoseconds: 0 }, "").max_time, Time::EPOCH);
+    }
+
+    #[test]
+    fn all_failures_are_counted_and_the_first_by_path_listed_in_whatever_order_they_come() {
+        let count = 5 * FAILURES_LISTED_MAX;
+        let mut builder = SummaryBuilder::default();
+        for number in 0..count {
+            builder.add_failure(failure(&format!("file-{:04}", number * 7919 % count)), false);
+        }
+        let built = builder.build(Time::EPOCH, "");
+        assert_eq!((built.num_failed, built.errors.len()), (count as u64, FAILURES_LISTED_MAX));
+        assert_eq!((&*built.errors[0].path, &*built.errors[99].path), ("file-0000", "file-0099"));
+    }
+
+    #[test]
+    fn sums_stay_within_what_can_be_written() {
+        let mut builder = SummaryBuilder::default();
+        for _ in 0..2 {
+            builder.add(&entry(EntryKind::File, COUNT_MAX, i64::MAX, None));
+        }
+        let built = builder.clone().build(Time::EPOCH, "");
+        assert_eq!((built.size, built.max_time), (COUNT_MAX, Time::MAX));
+    }
+}
