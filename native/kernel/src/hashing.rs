@@ -2,8 +2,17 @@
 //!
 //! Source: docs/format/contents.md; kopia repo/hashing.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
 use blake2b_simd::Params;
 use blake2b_simd::many::{HashManyJob, hash_many};
+
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Avx512;
+use crate::processor::Processor;
 
 pub const HASH_BYTES: usize = 16;
 pub const SECRET_BYTES_MAX: usize = blake2b_simd::KEYBYTES;
@@ -11,32 +20,62 @@ const DIGEST_BYTES: usize = 32;
 
 pub type Hash = [u8; HASH_BYTES];
 
-pub struct ContentHasher(Params);
+pub struct ContentHasher(Engine);
+
+enum Engine {
+    Plain(Params),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512, lanes::Start),
+}
 
 impl ContentHasher {
     /// Panics where the secret is longer than `SECRET_BYTES_MAX`.
     pub fn new(secret: &[u8]) -> Self {
-        let mut params = Params::new();
-        params.hash_length(DIGEST_BYTES);
-        if !secret.is_empty() {
-            params.key(secret);
-        }
-        Self(params)
+        Self::on(Processor::here(), secret)
+    }
+
+    pub fn on(processor: Processor, secret: &[u8]) -> Self {
+        assert!(secret.len() <= SECRET_BYTES_MAX, "a secret has at most 64 bytes");
+        Self(match processor {
+            Processor::Plain => {
+                let mut params = Params::new();
+                params.hash_length(DIGEST_BYTES).key(secret);
+                Engine::Plain(params)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx512(avx512) => Engine::Avx512(avx512, avx512::start(avx512, secret)),
+        })
     }
 
     pub fn hash(&self, bytes: &[u8]) -> Hash {
-        first_half(self.0.hash(bytes).as_bytes())
+        match &self.0 {
+            Engine::Plain(params) => first_half(params.hash(bytes).as_bytes()),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512(avx512, start) => avx512::hash_each(*avx512, start, &[bytes])[0],
+        }
     }
 
-    /// As many hashes as there are chunks. Several chunks go through the processor's vector lanes at once, which takes
-    /// about as long as the longest would take by itself.
+    /// As many hashes as there are chunks. Several chunks go through the processor's vector lanes at once; where they
+    /// are many, it does not matter that their lengths differ.
     pub fn hash_each(&self, chunks: &[&[u8]]) -> Vec<Hash> {
-        if let [one] = chunks {
-            return vec![self.hash(one)];
+        match &self.0 {
+            Engine::Plain(params) => {
+                let mut jobs: Vec<_> = chunks.iter().map(|chunk| HashManyJob::new(params, chunk)).collect();
+                hash_many(&mut jobs);
+                jobs.iter().map(|job| first_half(job.to_hash().as_bytes())).collect()
+            }
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512(avx512, start) => avx512::hash_each(*avx512, start, chunks),
         }
-        let mut jobs: Vec<_> = chunks.iter().map(|chunk| HashManyJob::new(&self.0, chunk)).collect();
-        hash_many(&mut jobs);
-        jobs.iter().map(|job| first_half(job.to_hash().as_bytes())).collect()
+    }
+
+    /// So many chunks of about the same length are best hashed at once.
+    pub fn lanes(&self) -> usize {
+        match &self.0 {
+            Engine::Plain(_) => 4,
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512(..) => lanes::LANES_MAX,
+        }
     }
 }
 
@@ -64,14 +103,40 @@ mod tests {
         }
     }
 
+    /// Of what blake2b_simd says, and so of each other.
     #[test]
-    fn several_at_once_are_as_one_by_one() {
-        let hasher = ContentHasher::new(b"secret");
-        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
-        for count in 0..12 {
-            let chunks: Vec<&[u8]> = (0..count).map(|i| &bytes[..(i * 7919) % 100_000]).collect();
-            let each: Vec<_> = chunks.iter().map(|chunk| hasher.hash(chunk)).collect();
-            assert_eq!(hasher.hash_each(&chunks), each);
+    fn hashes_are_the_same_on_every_processor_for_every_length_and_key() {
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+        let hashes_are_right = |secret: &[u8], lengths: &[usize]| {
+            let chunks: Vec<&[u8]> = lengths.iter().map(|length| &bytes[length % 97..][..*length]).collect();
+            let mut params = Params::new();
+            params.hash_length(DIGEST_BYTES).key(secret);
+            let expected: Vec<Hash> = chunks.iter().map(|chunk| first_half(params.hash(chunk).as_bytes())).collect();
+            for processor in Processor::all_here() {
+                let hasher = ContentHasher::on(processor, secret);
+                assert!(hasher.hash_each(&chunks) == expected, "{processor:?}, a key of {}, {lengths:?}", secret.len());
+            }
+        };
+        for key_length in 0..=SECRET_BYTES_MAX {
+            hashes_are_right(&bytes[..key_length], &[0, 1, 127, 128, 129, 5000, 256, 3]);
+        }
+        let edges = |around: usize| (around.saturating_sub(2)..=around + 2).collect::<Vec<_>>();
+        for length in [0, 64, 128, 256, 384, 1024, 4096, 65536].into_iter().flat_map(edges) {
+            hashes_are_right(b"secret", &[length]);
+            hashes_are_right(b"", &[length]);
+            for count in 2..20 {
+                hashes_are_right(b"secret", &vec![length; count]);
+            }
+        }
+        let mut random: u32 = 7;
+        let mut below = |limit: usize| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) as usize % limit
+        };
+        for count in 0..200 {
+            let longest = [1, 130, 600, 20_000][below(4)] + 1;
+            let lengths: Vec<usize> = (0..count).map(|_| below(longest)).collect();
+            hashes_are_right(b"secret", &lengths);
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod indirect_list;
 pub mod object_id;
 mod pack_builder;
 pub mod packer;
+pub mod processor;
 pub mod random_stream;
 pub mod sealing;
 pub mod snapshot;
