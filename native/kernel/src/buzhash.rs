@@ -2,15 +2,26 @@
 //! below 2 MiB and never above 8 MiB.
 //!
 //! The hash of the last 64 bytes is all that decides, and a cut never comes before byte 2 MiB, so the bytes below
-//! `minimum - 64` are not looked at. For the same reason a stretch can be looked at in several lanes at once, each of
-//! which begins with the 64 bytes before its own: one lane waits for its own last result, four fill the processor.
+//! `minimum - 64` are not looked at. For the same reason a stretch can be looked at in several streams at once, each of
+//! which begins with the 64 bytes before its own: one stream waits for its own last result, four fill the processor, and
+//! sixteen the lanes of its widest vectors.
 //!
 //! Source: docs/format/objects.md; kopia repo/splitter/splitter_buzhash32.go. The table is Go's math/rand seeded with 1.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Avx512;
+use crate::processor::Processor;
+
 const WINDOW_BYTES: usize = 64;
+/// Without vectors.
 const LANES: usize = 4;
 /// Below this a stretch is not worth the start of several lanes.
 const LANE_BYTES_MIN: usize = 4096;
+/// A cut that lies early makes what the later lanes did worthless; so not too far at once.
+const LANE_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Clone, Copy)]
 pub struct SplitterSizes {
@@ -28,6 +39,7 @@ pub const DYNAMIC_4M: SplitterSizes = dynamic_sizes(4 << 20);
 
 /// Looks for the end of one chunk while its bytes come in.
 pub struct Cutter {
+    processor: Processor,
     sizes: SplitterSizes,
     /// Of the 64 bytes before `scanned`, once that is not zero.
     hash: u32,
@@ -36,7 +48,11 @@ pub struct Cutter {
 
 impl Cutter {
     pub fn new(sizes: SplitterSizes) -> Self {
-        Self { sizes, hash: 0, scanned: 0 }
+        Self::on(Processor::here(), sizes)
+    }
+
+    pub fn on(processor: Processor, sizes: SplitterSizes) -> Self {
+        Self { processor, sizes, hash: 0, scanned: 0 }
     }
 
     /// `chunk` is all that there is from the chunk's first byte on; each call has what the one before had, and more.
@@ -54,13 +70,22 @@ impl Cutter {
             }
         }
         let end = chunk.len().min(maximum);
+        let chunk = &chunk[..end];
+        match self.processor {
+            Processor::Plain => {}
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx512(avx512) => {
+                if let Some(length) = self.scan_streams(avx512, chunk) {
+                    return Some(length);
+                }
+            }
+        }
         while self.scanned < end {
             let lane_bytes = (end - self.scanned) / LANES;
             let found = if lane_bytes >= LANE_BYTES_MIN {
-                // A cut that lies early makes what the later lanes did worthless; so not too far at once.
-                self.scan_lanes(chunk, lane_bytes.min(16 << 10))
+                self.scan_lanes(chunk, lane_bytes.min(LANE_BYTES_MAX))
             } else {
-                self.scan_plainly(chunk, end)
+                self.scan_plainly(chunk)
             };
             if found.is_some() {
                 return found;
@@ -69,18 +94,32 @@ impl Cutter {
         (end == maximum).then_some(maximum)
     }
 
-    fn scan_plainly(&mut self, chunk: &[u8], end: usize) -> Option<usize> {
-        let leaving = &chunk[self.scanned - WINDOW_BYTES..end - WINDOW_BYTES];
+    fn scan_plainly(&mut self, chunk: &[u8]) -> Option<usize> {
+        let leaving = &chunk[self.scanned - WINDOW_BYTES..chunk.len() - WINDOW_BYTES];
         let mut hash = self.hash;
-        for (i, (&left, &came)) in leaving.iter().zip(&chunk[self.scanned..end]).enumerate() {
+        for (i, (&left, &came)) in leaving.iter().zip(&chunk[self.scanned..]).enumerate() {
             hash = roll(hash, left, came);
             if hash & self.sizes.mask == 0 {
                 return Some(self.scanned + i + 1);
             }
         }
         self.hash = hash;
-        self.scanned = end;
+        self.scanned = chunk.len();
         None
+    }
+
+    /// Leaves what is too little for its streams.
+    #[cfg(target_arch = "x86_64")]
+    fn scan_streams(&mut self, avx512: Avx512, chunk: &[u8]) -> Option<usize> {
+        loop {
+            let rest = &chunk[self.scanned - WINDOW_BYTES..];
+            let stream_bytes = avx512::stream_bytes((rest.len() - WINDOW_BYTES) / avx512::STREAMS)?;
+            if let Some(count) = avx512::find(avx512, rest, stream_bytes, self.sizes.mask) {
+                return Some(self.scanned + count);
+            }
+            self.scanned += stream_bytes * avx512::STREAMS;
+            self.hash = hash_of(&chunk[self.scanned - WINDOW_BYTES..self.scanned]);
+        }
     }
 
     fn scan_lanes(&mut self, chunk: &[u8], lane_bytes: usize) -> Option<usize> {
@@ -183,9 +222,13 @@ mod tests {
     }
 
     fn cut_offsets(bytes: &[u8], sizes: SplitterSizes) -> Vec<usize> {
+        cut_offsets_on(Processor::here(), bytes, sizes)
+    }
+
+    fn cut_offsets_on(processor: Processor, bytes: &[u8], sizes: SplitterSizes) -> Vec<usize> {
         let mut offsets = vec![];
         let mut start = 0;
-        while let Some(length) = find_cut(&bytes[start..], sizes) {
+        while let Some(length) = Cutter::on(processor, sizes).scan(&bytes[start..]) {
             start += length;
             offsets.push(start);
         }
@@ -207,9 +250,46 @@ mod tests {
             (4 << 20, &[8388608, 13745730, 18393820, 24379324, 29950864, 35096173, 41652992]),
             (8 << 20, &[14161041, 30938257]),
         ];
-        for (average, offsets) in expected {
-            assert_eq!(cut_offsets(&input, dynamic_sizes(average)), offsets);
+        for processor in Processor::all_here() {
+            for (average, offsets) in expected {
+                assert_eq!(cut_offsets_on(processor, &input, dynamic_sizes(average)), offsets, "{processor:?}");
+            }
         }
+    }
+
+    #[test]
+    fn the_first_cut_is_the_same_on_every_processor_wherever_it_lies() {
+        let input = xorshift_bytes(300_000);
+        let periodic = input[..1000].repeat(300);
+        let first_cut = |bytes: &[u8], sizes: SplitterSizes| {
+            let ends = sizes.minimum..=bytes.len().min(sizes.maximum);
+            let is_cut =
+                |end: &usize| *end == sizes.maximum || hash_of(&bytes[end - WINDOW_BYTES..*end]) & sizes.mask == 0;
+            ends.into_iter().find(is_cut)
+        };
+        let mut found = 0;
+        for bits in [6, 10, 14, 17, 20, 32] {
+            let mask = (u64::from(u32::MAX) >> (32 - bits)) as u32;
+            for (minimum, maximum) in [(64, 300_000), (100, 17_508), (1000, 70_000), (5000, 140_000)] {
+                let sizes = SplitterSizes { minimum, maximum, mask };
+                for length in [0, 63, 64, 65, 16_384, 17_471, 17_472, 17_473, 20_000, 133_184, 200_001, 280_000] {
+                    for start in [0, 1, 7777, 19_999] {
+                        for bytes in [&input[start..][..length], &periodic[start..][..length]] {
+                            let expected = first_cut(bytes, sizes);
+                            found += usize::from(expected.is_some());
+                            for processor in Processor::all_here() {
+                                let cut = Cutter::on(processor, sizes).scan(bytes);
+                                assert_eq!(
+                                    cut, expected,
+                                    "{processor:?}, {bits} bits, {minimum} to {maximum}, {length}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(found > 700, "{found} were found");
     }
 
     #[test]
