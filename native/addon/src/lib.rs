@@ -78,15 +78,18 @@ pub fn open_contents(
         return Err(misused("each item has four numbers and a hash"));
     }
     // Numbers that are out of range become the nearest that is not, which lies outside of what was fetched.
-    let items =
-        numbers.iter().zip(hashes).map(|(&[offset, length, compression_id, original_length], &hash)| SealedContent {
+    let items: Vec<_> = numbers
+        .iter()
+        .zip(hashes)
+        .map(|(&[offset, length, compression_id, original_length], &hash)| SealedContent {
             offset: offset as usize,
             length: length as usize,
             hash,
             compression_id: compression_id as u32,
             original_length: original_length as usize,
-        });
-    Ok(opened(contents::open_contents(&hasher(hash_secret)?, &Sealer::new(content_secret), fetched, items)))
+        })
+        .collect();
+    Ok(opened(contents::open_contents(&hasher(hash_secret)?, &Sealer::new(content_secret), fetched, &items)))
 }
 
 #[napi(catch_unwind)]

@@ -16,26 +16,37 @@ pub struct SealedContent {
 }
 
 /// The plain bytes of all items, one behind the other in the order of the items, each of its `original_length`.
+/// An error is of the first item that has one.
 pub fn open_contents(
     hasher: &ContentHasher,
     sealer: &Sealer,
     fetched: &[u8],
-    items: impl Iterator<Item = SealedContent>,
+    items: &[SealedContent],
 ) -> Result<Vec<u8>, KernelError> {
     let mut plain = Vec::with_capacity(fetched.len());
-    for (number, item) in items.enumerate() {
-        open_onto(&mut plain, hasher, sealer, fetched, &item).map_err(|error| error.of_item(number))?;
+    let mut ends = Vec::with_capacity(items.len());
+    let mut outcome = Ok(());
+    for (number, item) in items.iter().enumerate() {
+        outcome = open_onto(&mut plain, sealer, fetched, item).map_err(|error| error.of_item(number));
+        if outcome.is_err() {
+            break;
+        }
+        ends.push(plain.len());
     }
-    Ok(plain)
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let opened: Vec<&[u8]> = starts.zip(&ends).map(|(start, &end)| &plain[start..end]).collect();
+    let hashes = hasher.hash_each(&opened);
+    let is_another = |((bytes, hash), item): ((&&[u8], Hash), &SealedContent)| {
+        bytes.len() != item.original_length || hash != item.hash
+    };
+    if let Some(number) = opened.iter().zip(hashes).zip(items).position(is_another) {
+        let message = "opened bytes do not have the content's hash and length";
+        return Err(KernelError::new(ErrorCode::ContentMismatch, message).of_item(number));
+    }
+    outcome.map(|()| plain)
 }
 
-fn open_onto(
-    target: &mut Vec<u8>,
-    hasher: &ContentHasher,
-    sealer: &Sealer,
-    fetched: &[u8],
-    item: &SealedContent,
-) -> Result<(), KernelError> {
+fn open_onto(target: &mut Vec<u8>, sealer: &Sealer, fetched: &[u8], item: &SealedContent) -> Result<(), KernelError> {
     let start = target.len();
     let end = item.offset.saturating_add(item.length);
     sealer.open_onto(target, fetched.get(item.offset..end).unwrap_or_default(), &item.hash)?;
@@ -44,11 +55,7 @@ fn open_onto(
         target.truncate(start);
         target.extend_from_slice(&plain);
     }
-    let plain = &target[start..];
-    if plain.len() == item.original_length && hasher.hash(plain) == item.hash {
-        return Ok(());
-    }
-    Err(KernelError::new(ErrorCode::ContentMismatch, "opened bytes do not have the content's hash and length"))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -56,7 +63,7 @@ mod tests {
     use super::*;
 
     fn open(fetched: &[u8], items: Vec<SealedContent>) -> Result<Vec<u8>, KernelError> {
-        open_contents(&ContentHasher::new(b"hash"), &Sealer::new(b"seal"), fetched, items.into_iter())
+        open_contents(&ContentHasher::new(b"hash"), &Sealer::new(b"seal"), fetched, &items)
     }
 
     fn stored(plain: &[u8]) -> (Vec<u8>, SealedContent) {
@@ -88,6 +95,20 @@ mod tests {
             (SealedContent { compression_id: 0x1100, ..item() }, ErrorCode::ContentMismatch),
         ] {
             let error = open(&sealed, vec![item(), bad]).unwrap_err();
+            assert_eq!((error.code, error.item), (code, Some(1)));
+        }
+    }
+
+    #[test]
+    fn of_several_errors_the_first_items_is_told() {
+        let (sealed, item) = stored(b"content");
+        let broken = || SealedContent { length: 3, ..stored(b"content").1 };
+        let of_another_length = || SealedContent { original_length: 8, ..stored(b"content").1 };
+        for (items, code) in [
+            (vec![item, of_another_length(), broken()], ErrorCode::ContentMismatch),
+            (vec![stored(b"content").1, broken(), of_another_length()], ErrorCode::SealBroken),
+        ] {
+            let error = open(&sealed, items).unwrap_err();
             assert_eq!((error.code, error.item), (code, Some(1)));
         }
     }
