@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { buildPeer } from "./peers.ts";
+import { type BuiltPeer, buildPeer } from "./peers.ts";
 import { describeRun, type ProgramResult, runProgram } from "./program.ts";
 import { lacking } from "./required.ts";
 
@@ -38,9 +38,21 @@ export interface KopiaContentStats {
   readonly totalBytes: number;
 }
 
+export interface KopiaCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The whole environment, the password in it. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Where kopia's program is, or why it cannot be had. */
+export function findKopia(): Promise<BuiltPeer> {
+  return buildPeer("kopia", "github.com/kopia/kopia");
+}
+
 /** Undefined when the test was skipped because kopia cannot be built here. `folder` takes what kopia keeps for itself. */
 export async function requireKopia(t: TestContext, folder: string): Promise<Kopia | undefined> {
-  const peer = await buildPeer("kopia", "github.com/kopia/kopia");
+  const peer = await findKopia();
   return "program" in peer ? new Kopia(peer.program, folder) : lacking(t, peer.missing);
 }
 
@@ -55,6 +67,12 @@ export class Kopia {
 
   /** Any command; never throws because it failed. */
   tryRun(...args: readonly string[]): Promise<ProgramResult> {
+    const command = this.commandOf(...args);
+    return runProgram(command.program, command.args, { env: command.env });
+  }
+
+  /** Any command, for others to run. */
+  commandOf(...args: readonly string[]): KopiaCommand {
     const env = {
       HOME: this.#home,
       PATH: process.env.PATH,
@@ -69,7 +87,7 @@ export class Kopia {
       "--no-progress",
       "--no-persist-credentials",
     ];
-    return runProgram(this.#program, [...common, ...args], { env });
+    return { program: this.#program, args: [...common, ...args], env };
   }
 
   /** Any command; its standard output. Throws what it said when it failed. */

@@ -1,0 +1,105 @@
+/**
+ * Backs a volume up and restores it by several programs, turn by turn, and keeps what each run took.
+ *
+ * A round is, for each program one after the other: a fresh repository, the first backup, a backup of what has not changed,
+ * a restore. After each restore what was restored is compared with the volume by a digest; nothing is told of a time before that.
+ */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Contender, ContenderName, RepositoryPlace } from "./contenders.ts";
+import { type Command, runMeasured, type Usage } from "./measured-command.ts";
+import { attributesOf, digestOf } from "./tree-digest.ts";
+import type { VolumeKind } from "./volumes.ts";
+
+export const works = ["first backup", "again, nothing changed", "restore", "restore of a part"] as const;
+
+export type Work = (typeof works)[number];
+
+export interface SideBySideOptions {
+  readonly volume: VolumeKind;
+  /** Path of a folder in the volume, to be restored alone as well. */
+  readonly part?: string | undefined;
+  readonly scale: number;
+  readonly rounds: number;
+  /** Exists, and is empty again afterwards. */
+  readonly folder: string;
+  readonly newPlace: (folder: string) => RepositoryPlace;
+  /** Before each run that is measured. */
+  readonly settle: (folder: string) => void;
+  readonly progress: (line: string) => void;
+}
+
+/** Writes what the folder's file system holds in memory, so that no run pays for what another left. */
+export function syncFileSystem(folder: string): void {
+  execFileSync("sync", ["--file-system", folder]);
+}
+
+export interface Sample extends Usage {
+  readonly work: Work;
+  readonly contender: ContenderName;
+  readonly round: number;
+}
+
+export interface SideBySide {
+  readonly samples: readonly Sample[];
+  /** Of the volume, and of all that was restored. */
+  readonly digest: string;
+}
+
+export async function measureSideBySide(
+  contenders: readonly Contender[],
+  options: SideBySideOptions,
+): Promise<SideBySide> {
+  const { part, scale, rounds, folder, newPlace, settle, progress } = options;
+  const volume = join(folder, "volume");
+  options.volume.fill(volume, scale);
+  const whole = expectedOf(volume);
+  const ofPart = part === undefined ? undefined : expectedOf(join(volume, part));
+  const samples: Sample[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const contender of contenders) {
+      const turn = join(folder, "turn");
+      const [home, target] = [join(turn, "home"), join(turn, "restored")];
+      mkdirSync(home, { recursive: true });
+      const repository = contender.newRepository(newPlace(turn), home);
+      const told: string[] = [];
+      const measure = async (work: Work, command: Command): Promise<void> => {
+        settle(folder);
+        const { seconds, cpuSeconds, peakResidentBytes } = await runMeasured(command);
+        samples.push({ work, contender: contender.name, round, seconds, cpuSeconds, peakResidentBytes });
+        told.push(`${work} ${seconds.toFixed(2)} s`);
+      };
+      const measureRestore = async (work: Work, expected: Expected, path?: string): Promise<void> => {
+        const { command, restored } = await repository.restore(volume, target, path);
+        await measure(work, command);
+        const because = `${contender.name}, ${work}: what was restored is not what was stored`;
+        assert.equal(digestOf(restored), expected.digest, because);
+        if (contender.restoresRoot) assert.equal(attributesOf(restored), expected.attributes, because);
+        rmSync(target, { recursive: true });
+      };
+
+      for (const command of repository.create()) await runMeasured(command);
+      await measure("first backup", repository.backUp(volume));
+      await measure("again, nothing changed", repository.backUp(volume));
+      await measureRestore("restore", whole);
+      if (ofPart !== undefined) await measureRestore("restore of a part", ofPart, part);
+      rmSync(turn, { recursive: true });
+      progress(`round ${round} of ${rounds}, ${contender.name}: ${told.join(", ")}`);
+    }
+  }
+  rmSync(volume, { recursive: true });
+  return { samples, digest: whole.digest };
+}
+
+interface Expected {
+  readonly digest: string;
+  /** Of the folder itself. */
+  readonly attributes: string;
+}
+
+function expectedOf(folder: string): Expected {
+  return { digest: digestOf(folder), attributes: attributesOf(folder) };
+}
