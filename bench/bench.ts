@@ -6,6 +6,10 @@
  * SET is `large`, `medium`, `tiny` (those three unless one is named), `huge`, `million` or `s3`: sets.ts. PROGRAM is `fsb`,
  * `fsb-typescript`, `kopia`, `restic` or `rustic`, all unless one is named: contenders.ts; one that is not here is named.
  *
+ *     npm run bench -- scale files|bytes|snapshots [PROGRAM…]
+ *
+ * How time and memory of `fsb`, unless others are named, grow with the work: scale.ts.
+ *
  * For all of these:
  *     --scale FACTOR    of the whole size; 1
  *     --rounds COUNT    how often each is run
@@ -21,6 +25,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type ContenderName, contenderNames } from "./contenders.ts";
 import { replaceSection } from "./report.ts";
+import { formatScale, measureScale, scaleKinds } from "./scale.ts";
 import { formatSet, measureSet, type SetName, setNames } from "./sets.ts";
 
 interface Section {
@@ -40,9 +45,21 @@ interface Settings {
 }
 
 const roundsOfSets = 5;
+const roundsOfScale = 3;
 
 async function run(words: readonly string[], settings: Settings): Promise<readonly Section[]> {
+  const [first, ...others] = words;
+  if (first === "scale") return await runScale(others, settings);
   return await runSets(words, settings);
+}
+
+async function runScale([word, ...others]: readonly string[], settings: Settings): Promise<readonly Section[]> {
+  const kind = scaleKinds.find((one) => one === word);
+  if (kind === undefined) throw new Error(`scale wants one of ${scaleKinds.join(", ")}`);
+  const contenders = others.length === 0 ? (["fsb"] as const) : contendersOf(others);
+  const { scale, rounds = roundsOfScale, folder, progress, command } = settings;
+  const result = await measureScale(kind, { contenders, scale, rounds, folder, progress });
+  return [{ name: `scale ${kind}`, markdown: formatScale(result, command), result }];
 }
 
 async function runSets(words: readonly string[], settings: Settings): Promise<readonly Section[]> {

@@ -75,9 +75,7 @@ export async function measureSideBySide(
       const measureRestore = async (work: Work, expected: Expected, path?: string): Promise<void> => {
         const { command, restored } = await repository.restore(volume, target, path);
         await measure(work, command);
-        const because = `${contender.name}, ${work}: what was restored is not what was stored`;
-        assert.equal(digestOf(restored), expected.digest, because);
-        if (contender.restoresRoot) assert.equal(attributesOf(restored), expected.attributes, because);
+        assertRestored(contender, restored, expected);
         rmSync(target, { recursive: true });
       };
 
@@ -94,12 +92,19 @@ export async function measureSideBySide(
   return { samples, digest: whole.digest };
 }
 
-interface Expected {
+export interface Expected {
   readonly digest: string;
   /** Of the folder itself. */
   readonly attributes: string;
 }
 
-function expectedOf(folder: string): Expected {
+/** That a folder is what a program is to have restored. */
+export function assertRestored(contender: Contender, folder: string, expected: Expected): void {
+  const because = `${contender.name}: what was restored is not what was stored`;
+  assert.equal(digestOf(folder), expected.digest, because);
+  if (contender.restoresRoot) assert.equal(attributesOf(folder), expected.attributes, because);
+}
+
+export function expectedOf(folder: string): Expected {
   return { digest: digestOf(folder), attributes: attributesOf(folder) };
 }

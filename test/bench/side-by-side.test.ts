@@ -70,7 +70,7 @@ describe("programs side by side", () => {
       const folder = temporaryFolder(t);
       const options = { ...common, rounds: 1, folder, progress: assert.fail };
       const measured = measureSideBySide([copier("fsb", spoil)], options);
-      await assert.rejects(measured, /fsb, restore: what was restored is not what was stored/);
+      await assert.rejects(measured, /fsb: what was restored is not what was stored/);
     });
   }
 
