@@ -344,14 +344,20 @@ impl<'a> JsonCursor<'a> {
     pub fn value(&mut self) -> Result<JsonValue<'a>, JsonError> {
         self.skip_space();
         let start = self.at;
-        let is_plain = self.skip_value()?;
-        let kind = match self.bytes[start] {
-            b'{' => JsonKind::Object,
-            b'[' => JsonKind::Array,
-            b'"' => JsonKind::String,
-            b'n' => JsonKind::Null,
-            b't' | b'f' => JsonKind::Literal,
+        let kind = match self.peek() {
+            Some(b'{') => JsonKind::Object,
+            Some(b'[') => JsonKind::Array,
+            Some(b'"') => JsonKind::String,
+            Some(b'n') => JsonKind::Null,
+            Some(b't' | b'f') => JsonKind::Literal,
             _ => JsonKind::Number,
+        };
+        let is_plain = match kind {
+            JsonKind::Object | JsonKind::Array => {
+                self.skip_nested()?;
+                false
+            }
+            _ => self.scalar()?,
         };
         Ok(JsonValue { kind, literal: &self.bytes[start..self.at], is_plain })
     }
@@ -363,35 +369,40 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// Of a string, whether it is plain.
-    fn skip_value(&mut self) -> Result<bool, JsonError> {
+    fn scalar(&mut self) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(b'"') => return self.string(),
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            _ => self.number()?,
+        }
+        Ok(false)
+    }
+
+    fn skip_nested(&mut self) -> Result<(), JsonError> {
         let mut open = OpenBrackets::default();
         loop {
             self.skip_space();
-            let mut is_plain = false;
-            match self.peek() {
-                Some(first @ (b'{' | b'[')) => {
-                    if open.depth == JSON_DEPTH_MAX {
-                        return Err(self.malformed("at most 512 levels"));
-                    }
-                    let is_object = first == b'{';
-                    open.push(is_object);
-                    self.at += 1;
-                    self.skip_space();
-                    if self.peek() != Some(if is_object { b'}' } else { b']' }) {
-                        if is_object {
-                            self.skip_key()?;
-                        }
-                        continue;
-                    }
+            if let Some(first @ (b'{' | b'[')) = self.peek() {
+                if open.depth == JSON_DEPTH_MAX {
+                    return Err(self.malformed("at most 512 levels"));
                 }
-                Some(b'"') => is_plain = self.string()?,
-                Some(b't') => self.word("true")?,
-                Some(b'f') => self.word("false")?,
-                Some(b'n') => self.word("null")?,
-                _ => self.number()?,
+                let is_object = first == b'{';
+                open.push(is_object);
+                self.at += 1;
+                self.skip_space();
+                if self.peek() != Some(if is_object { b'}' } else { b']' }) {
+                    if is_object {
+                        self.skip_key()?;
+                    }
+                    continue;
+                }
+            } else {
+                self.scalar()?;
             }
             if !self.leave_closed(&mut open)? {
-                return Ok(is_plain);
+                return Ok(());
             }
         }
     }
