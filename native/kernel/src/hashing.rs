@@ -43,7 +43,9 @@ impl ContentHasher {
                 Engine::Plain(params)
             }
             #[cfg(target_arch = "x86_64")]
-            Processor::Avx512(avx512) => Engine::Avx512(avx512, avx512::start(avx512, secret)),
+            Processor::Avx512(avx512) => {
+                Engine::Avx512(avx512, lanes::Start::new(secret, |lanes| avx512::advance(avx512, lanes)))
+            }
         })
     }
 
@@ -51,7 +53,7 @@ impl ContentHasher {
         match &self.0 {
             Engine::Plain(params) => first_half(params.hash(bytes).as_bytes()),
             #[cfg(target_arch = "x86_64")]
-            Engine::Avx512(avx512, start) => avx512::hash_each(*avx512, start, &[bytes])[0],
+            Engine::Avx512(avx512, start) => start.hash_each(&[bytes], |lanes| avx512::advance(*avx512, lanes))[0],
         }
     }
 
@@ -65,7 +67,7 @@ impl ContentHasher {
                 jobs.iter().map(|job| first_half(job.to_hash().as_bytes())).collect()
             }
             #[cfg(target_arch = "x86_64")]
-            Engine::Avx512(avx512, start) => avx512::hash_each(*avx512, start, chunks),
+            Engine::Avx512(avx512, start) => start.hash_each(chunks, |lanes| avx512::advance(*avx512, lanes)),
         }
     }
 

@@ -6,24 +6,20 @@
 
 use std::arch::x86_64::*;
 
-use super::Hash;
-use super::lanes::{BLOCK_BYTES, IV, Input, Lane, SIGMA, Start, State, step, words};
+use super::lanes::{BLOCK_BYTES, IV, Input, Lane, SIGMA, State, step, words};
 use crate::processor::Avx512;
 
-pub fn start(_: Avx512, key: &[u8]) -> Start {
+/// Makes a step of one to `LANES_MAX` lanes.
+pub fn advance(_: Avx512, lanes: &mut [Lane]) {
     // SAFETY: there is an `Avx512` only where the processor has what the function is made for.
     #[allow(unsafe_code)]
-    Start::new(key, |lanes| unsafe { advance(lanes) })
-}
-
-pub fn hash_each(_: Avx512, start: &Start, messages: &[&[u8]]) -> Vec<Hash> {
-    // SAFETY: there is an `Avx512` only where the processor has what the function is made for.
-    #[allow(unsafe_code)]
-    start.hash_each(messages, |lanes| unsafe { advance(lanes) })
+    unsafe {
+        advance_here(lanes)
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512vl")]
-fn advance(lanes: &mut [Lane]) {
+fn advance_here(lanes: &mut [Lane]) {
     match lanes.len() {
         1 => step(lanes, |states, inputs, _| compress_1(states, inputs)),
         2..=4 => step(lanes, |states, inputs, block_count| compress_4(states, inputs, block_count)),
