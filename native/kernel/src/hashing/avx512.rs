@@ -1,8 +1,8 @@
 //! BLAKE2b's compression of several messages at once with AVX-512: up to eight or up to four in the lanes of vectors, or
 //! one by itself, which mostly waits for its own results.
 //!
-//! Roads not taken: two messages in the halves of the widest vectors are as slow as four in lanes; two or three side by
-//! side in the code of one are put one behind the other again by the compiler.
+//! Roads not taken: two messages in the halves of the widest vectors are as slow as four in lanes. Two or three messages
+//! side by side in the code of one, or eight as two groups of four, are put one behind the other again by the compiler.
 
 use std::arch::x86_64::*;
 
