@@ -3,7 +3,7 @@
  * Prints a Markdown table.
  *
  *     npm run bench:agent -- [--pods COUNT] [--megabytes SIZE] [--before MINUTES] [--after MINUTES] [--kubeconfig]
- *         [--plain-malloc]
+ *         [--plain-malloc] [--memory-budget SIZE]
  *
  * The agent is the built one, alone in its process, with a real kube-apiserver and a bucket of a real S3 server on
  * loopback; it logs in as the service account of a pod, by files in a mount namespace of its own (which takes root), or
@@ -11,6 +11,9 @@
  * SIZE MB (default 100) that do not compress are backed up at once, and then restored at once into two others, which
  * must then hold the same. The agent waits some minutes before that and after that (default 10 each); its thread ends
  * five minutes after the last job. The C library's malloc is set as in the image, or as it comes.
+ *
+ * How far a volume is, is seen from outside every 50 ms: by which of its files the agent has opened, and by how many there
+ * are of those it restores. So it is told whether one of two volumes waits for the other.
  *
  * Memory is VmRSS of the agent's process, threads and all, and VmHWM for peaks, which is set back before each step.
  * Requests are those of the agent's user in the API server's audit log.
@@ -20,7 +23,16 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createCipheriv, createHash } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
@@ -42,13 +54,26 @@ export interface AgentMemoryOptions {
   readonly afterMs: number;
   readonly login: "service account" | "kubeconfig";
   readonly malloc: "of the image" | "as it comes";
+  /** As the agent's own setting; undefined leaves it as it is. */
+  readonly memoryBudget: string | undefined;
 }
 
 export interface AgentMemory {
   readonly steps: readonly MemoryStep[];
+  /** Of each volume that was worked on, by step. */
+  readonly paces: readonly Pace[];
   /** Of the agent's user, by verb and resource, as "watch pods"; those at its start are left out. */
   readonly idleRequests: ReadonlyMap<string, number>;
   readonly idleMs: number;
+}
+
+/** Seconds from when both were asked for. */
+export interface Pace {
+  readonly when: string;
+  readonly volume: string;
+  /** When half of its files were begun, or there; as it ended where that came between two looks. */
+  readonly halfSeconds: number;
+  readonly doneSeconds: number;
 }
 
 export interface MemoryStep {
@@ -65,7 +90,10 @@ const node = "node-a";
 const imageMalloc = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
 const velero = "/apis/velero.io/v1/namespaces/velero";
 const shop = "/api/v1/namespaces/shop";
-const patienceMs = 300_000;
+const patienceMs = 900_000;
+/** Of one volume. */
+const volumeFiles = 50;
+const lookMs = 50;
 /** From the start until what the start itself asked is done. */
 const settleMs = 10_000;
 
@@ -136,20 +164,31 @@ async function measure(place: Place, options: AgentMemoryOptions): Promise<Agent
   const idleFrom = Date.now();
   await step("idle, before any work", () => sleepFor(beforeMs));
   const idleRequests = countRequests(readFileSync(auditLog, "utf8"), idleFrom, Date.now());
-  const snapshots = await step("two volumes backed up at once", () =>
-    Promise.all(sources.map((pod, index) => backUp(cluster, agent, pod, `nightly-${index}`))),
+  const paces: Pace[] = [];
+  const atOnce = async <Result>(
+    when: string,
+    pods: readonly PodOnNode[],
+    shareOf: (pod: PodOnNode) => number,
+    work: (pod: PodOnNode, index: number) => Promise<Result>,
+  ): Promise<readonly Result[]> => {
+    const pace = new PaceWatch(when, shareOf);
+    return await step(when, () => Promise.all(pods.map((pod, index) => pace.watch(pod, work(pod, index), paces))));
+  };
+  const snapshots = await atOnce(
+    "two volumes backed up at once",
+    sources,
+    ({ volume }) => agent.shareOpened(volume),
+    (pod, index) => backUp(cluster, agent, pod, `nightly-${index}`),
   );
-  await step("two volumes restored at once", () =>
-    Promise.all(
-      targets.map((pod, index) => restore(cluster, agent, pod, `again-${index}`, snapshots[index] as string)),
-    ),
+  await atOnce("two volumes restored at once", targets, shareThere, (pod, index) =>
+    restore(cluster, agent, pod, `again-${index}`, snapshots[index] as string),
   );
   for (const [index, { volume }] of targets.entries()) {
     const source = sources[index] as PodOnNode;
     assert.equal(digestOf(volume), digestOf(source.volume), "what was restored is what was backed up");
   }
   await step(`${formatMinutes(afterMs)} later`, () => sleepFor(afterMs));
-  return { steps, idleRequests, idleMs: beforeMs };
+  return { steps, paces, idleRequests, idleMs: beforeMs };
 }
 
 async function prepare({ cluster, bucket }: Place, podCount: number): Promise<void> {
@@ -191,6 +230,7 @@ function ordinaryPod(name: string): JsonObject {
 }
 
 interface PodOnNode {
+  readonly name: string;
   readonly volume: string;
   readonly reference: JsonObject;
 }
@@ -215,7 +255,7 @@ async function putPod({ cluster }: Place, podsRoot: string, name: string): Promi
   const uid = textAt(body, "metadata", "uid") ?? "";
   const volume = join(podsRoot, uid, "volumes", "kubernetes.io~empty-dir", "data");
   mkdirSync(volume, { recursive: true });
-  return { volume, reference: { kind: "Pod", namespace: "shop", name, uid } };
+  return { name, volume, reference: { kind: "Pod", namespace: "shop", name, uid } };
 }
 
 /** The process that is measured. */
@@ -233,10 +273,11 @@ class MeasuredAgent implements AsyncDisposable {
   static async start(
     { folder, cluster }: Place,
     podsRoot: string,
-    { login, malloc }: AgentMemoryOptions,
+    { login, malloc, memoryBudget }: AgentMemoryOptions,
   ): Promise<MeasuredAgent> {
     const main = join(root, "dist", "cli", "main.js");
     const command = [process.execPath, main, "agent", "--node", node, "--pods-root", podsRoot, "--concurrency", "2"];
+    if (memoryBudget !== undefined) command.push("--memory-budget", memoryBudget);
     const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, ...(malloc === "of the image" ? imageMalloc : {}) };
     if (login === "kubeconfig") {
       command.push("--kubeconfig", cluster.kubeconfig("agent"));
@@ -272,6 +313,20 @@ class MeasuredAgent implements AsyncDisposable {
     return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
   }
 
+  /** How far the agent has come with the files of a volume, which it opens in the order of their names; 0 to 1. */
+  shareOpened(volume: string): number {
+    const folder = `/proc/${this.#process.pid}/fd`;
+    const opened = readdirSync(folder).map((fd) => {
+      try {
+        const path = readlinkSync(join(folder, fd));
+        return path.startsWith(`${volume}/`) ? Number(/file-(\d+)$/.exec(path)?.[1] ?? 0) : 0;
+      } catch {
+        return 0; // Closed meanwhile.
+      }
+    });
+    return Math.max(0, ...opened) / volumeFiles;
+  }
+
   /** VmHWM counts from now on. */
   resetPeak(): void {
     writeFileSync(`/proc/${this.#process.pid}/clear_refs`, "5");
@@ -287,6 +342,43 @@ class MeasuredAgent implements AsyncDisposable {
 
   #isRunning(): boolean {
     return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+}
+
+/** The share of a volume's files that are restored; 0 to 1. */
+function shareThere({ volume }: PodOnNode): number {
+  return readdirSync(volume).filter((name) => name.startsWith("file-")).length / volumeFiles;
+}
+
+/** Looks at volumes while they are worked on. */
+class PaceWatch {
+  readonly #when: string;
+  readonly #shareOf: (pod: PodOnNode) => number;
+  readonly #startMs = performance.now();
+
+  constructor(when: string, shareOf: (pod: PodOnNode) => number) {
+    this.#when = when;
+    this.#shareOf = shareOf;
+  }
+
+  /** What the work gives; its pace is added to the list. */
+  async watch<Result>(pod: PodOnNode, work: Promise<Result>, paces: Pace[]): Promise<Result> {
+    let halfSeconds: number | undefined;
+    const timer = setInterval(() => {
+      if (halfSeconds === undefined && this.#shareOf(pod) >= 0.5) halfSeconds = this.#seconds();
+    }, lookMs);
+    try {
+      const result = await work;
+      const doneSeconds = this.#seconds();
+      paces.push({ when: this.#when, volume: pod.name, halfSeconds: halfSeconds ?? doneSeconds, doneSeconds });
+      return result;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #seconds(): number {
+    return (performance.now() - this.#startMs) / 1000;
   }
 }
 
@@ -342,9 +434,9 @@ function named(apiVersion: string, kind: string, namespace: string, name: string
 function writeNoise(volume: string, bytes: number, seed: string): void {
   const key = createHash("sha256").update(seed).digest().subarray(0, 16);
   const noise = createCipheriv("aes-128-ctr", key, Buffer.alloc(16));
-  const files = 10;
-  for (let index = 0; index < files; index++) {
-    writeFileSync(join(volume, `file-${index}`), noise.update(Buffer.alloc(Math.ceil(bytes / files))));
+  for (let number = 1; number <= volumeFiles; number++) {
+    const name = `file-${String(number).padStart(2, "0")}`;
+    writeFileSync(join(volume, name), noise.update(Buffer.alloc(Math.ceil(bytes / volumeFiles))));
   }
 }
 
@@ -372,10 +464,13 @@ function countRequests(auditLog: string, fromMs: number, toMs: number): Readonly
   return counts;
 }
 
-export function formatTable({ steps, idleRequests, idleMs }: AgentMemory): string {
+export function formatTable({ steps, paces, idleRequests, idleMs }: AgentMemory): string {
   const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
   const rows = steps.map(({ when, residentBytes, peakBytes }) => {
     return `| ${when} | ${megabytes(residentBytes)} | ${megabytes(peakBytes)} |`;
+  });
+  const pace = paces.map(({ when, volume, halfSeconds, doneSeconds }) => {
+    return `| ${when} | ${volume} | ${halfSeconds.toFixed(2)} | ${doneSeconds.toFixed(2)} |`;
   });
   const count = [...idleRequests.values()].reduce((sum, one) => sum + one, 0);
   const kinds = [...idleRequests].map(([request, one]) => `${one} × ${request}`).sort();
@@ -383,6 +478,10 @@ export function formatTable({ steps, idleRequests, idleMs }: AgentMemory): strin
     "| | resident MB | peak MB |",
     "| --- | --: | --: |",
     ...rows,
+    "",
+    "| | volume | half after seconds | done after seconds |",
+    "| --- | --- | --: | --: |",
+    ...pace,
     "",
     `Requests while idle, in ${formatMinutes(idleMs)}: ${count}${kinds.length === 0 ? "" : ` (${kinds.join(", ")})`},`,
     `${(count / (idleMs / 60_000)).toFixed(1)} a minute.`,
@@ -403,6 +502,7 @@ if (import.meta.main) {
       after: { type: "string", default: "10" },
       kubeconfig: { type: "boolean", default: false },
       "plain-malloc": { type: "boolean", default: false },
+      "memory-budget": { type: "string" },
     },
   });
   const measured = await measureAgentMemory({
@@ -412,6 +512,7 @@ if (import.meta.main) {
     afterMs: Number(values.after) * 60_000,
     login: values.kubeconfig ? "kubeconfig" : "service account",
     malloc: values["plain-malloc"] ? "as it comes" : "of the image",
+    memoryBudget: values["memory-budget"],
   });
   if (typeof measured === "string") throw new Error(measured);
   process.stdout.write(formatTable(measured));

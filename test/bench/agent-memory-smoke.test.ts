@@ -12,6 +12,7 @@ test("the agent's memory bench runs at a smoke size and tells what every step ta
     afterMs: 1000,
     login: "service account",
     malloc: "of the image",
+    memoryBudget: undefined,
   });
   if (typeof measured === "string") return lacking(t, measured);
   assert.deepEqual(
@@ -20,6 +21,15 @@ test("the agent's memory bench runs at a smoke size and tells what every step ta
   );
   for (const { when, residentBytes, peakBytes } of measured.steps) {
     assert.ok(residentBytes > 2 ** 20 && peakBytes >= residentBytes, when);
+  }
+  assert.deepEqual(
+    measured.paces.map(({ when, volume }) => `${when}: ${volume}`).sort(),
+    ["backed up at once: db-0", "backed up at once: db-1", "restored at once: db-2", "restored at once: db-3"].map(
+      (one) => `two volumes ${one}`,
+    ),
+  );
+  for (const { when, volume, halfSeconds, doneSeconds } of measured.paces) {
+    assert.ok(halfSeconds > 0 && halfSeconds <= doneSeconds, `${when}: ${volume}`);
   }
   t.diagnostic(formatTable(measured));
 });
