@@ -10,6 +10,10 @@
  *
  * How time and memory of `fsb`, unless others are named, grow with the work: scale.ts.
  *
+ *     npm run bench -- splitter [SPLITTER…]
+ *
+ * How fast data is split, and how well what was edited is found again: splitter.ts.
+ *
  * For all of these:
  *     --scale FACTOR    of the whole size; 1
  *     --rounds COUNT    how often each is run
@@ -27,6 +31,7 @@ import { type ContenderName, contenderNames } from "./contenders.ts";
 import { replaceSection } from "./report.ts";
 import { formatScale, measureScale, scaleKinds } from "./scale.ts";
 import { formatSet, measureSet, type SetName, setNames } from "./sets.ts";
+import { formatSplitters, measureSplitters, splitterNames } from "./splitter.ts";
 
 interface Section {
   /** Between whose markers it goes. */
@@ -50,6 +55,7 @@ const roundsOfScale = 3;
 async function run(words: readonly string[], settings: Settings): Promise<readonly Section[]> {
   const [first, ...others] = words;
   if (first === "scale") return await runScale(others, settings);
+  if (first === "splitter") return runSplitters(others, settings);
   return await runSets(words, settings);
 }
 
@@ -60,6 +66,15 @@ async function runScale([word, ...others]: readonly string[], settings: Settings
   const { scale, rounds = roundsOfScale, folder, progress, command } = settings;
   const result = await measureScale(kind, { contenders, scale, rounds, folder, progress });
   return [{ name: `scale ${kind}`, markdown: formatScale(result, command), result }];
+}
+
+function runSplitters(words: readonly string[], settings: Settings): readonly Section[] {
+  const splitters = splitterNames.filter((name) => words.length === 0 || words.includes(name));
+  const wrong = words.find((word) => !splitterNames.some((name) => name === word));
+  if (wrong !== undefined) throw new Error(`${wrong} is none of the splitters ${splitterNames.join(", ")}`);
+  const { scale, rounds = roundsOfSets, folder, progress, command } = settings;
+  const result = measureSplitters({ splitters, scale, rounds, places: 16, folder, progress });
+  return [{ name: "splitter", markdown: formatSplitters(result, command), result }];
 }
 
 async function runSets(words: readonly string[], settings: Settings): Promise<readonly Section[]> {

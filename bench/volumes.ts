@@ -5,7 +5,7 @@
  * kopia restores, whatever the folder's own was.
  */
 
-import { createCipheriv } from "node:crypto";
+import { type Cipheriv, createCipheriv } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -157,9 +157,13 @@ export function together(kinds: Readonly<Record<string, VolumeKind>>): VolumeKin
   };
 }
 
-/** Bytes that do not compress, the same in every run, at the speed of the processor's AES. */
+/** Bytes that do not compress, the same in every run for a seed, at the speed of the processor's AES. */
 export class Noise {
-  readonly #cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16, "noise"), Buffer.alloc(16));
+  readonly #cipher: Cipheriv;
+
+  constructor(seed = "noise") {
+    this.#cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16, seed), Buffer.alloc(16));
+  }
 
   next(bytes: number): Buffer {
     return this.#cipher.update(Buffer.alloc(bytes));
