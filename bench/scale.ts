@@ -212,7 +212,8 @@ export function formatScale({ kind, ...result }: ScaleResult, command: string): 
     formatTable([...columns, kind, "seconds", "CPU", "memory"], lines, 2),
     "",
     `The last four columns are how many times as much it is as in the step before. \`${command}\` on ${result.date.slice(0, 10)}:`,
-    `medians of ${rounds} rounds, ${result.inMemory ? "in memory (tmpfs)" : "on disk"}, ${formatMachine(machine)}.`,
+    `medians of ${rounds} rounds, ${result.inMemory ? "in memory (tmpfs)" : "on disk"}.`,
+    `${formatMachine(machine)}.`,
     `${result.versions.join(", ")}.${missing.join("")}`,
   ].join("\n");
 }

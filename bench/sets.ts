@@ -126,7 +126,9 @@ export function formatSet(result: SetResult, command: string): string {
     "",
     formatRows(rows),
     "",
-    `\`${command}\` on ${result.date.slice(0, 10)}: medians of ${rounds} alternating rounds, ${formatMachine(machine)}.`,
-    `${result.versions.join(", ")}.${missing.join("")} Digest of all that was stored and restored: ${result.digest.slice(0, 16)}.`,
+    `\`${command}\` on ${result.date.slice(0, 10)}: medians of ${rounds} alternating rounds.`,
+    `${formatMachine(machine)}.`,
+    `${result.versions.join(", ")}.${missing.join("")}`,
+    `Digest of all that was stored and restored: ${result.digest.slice(0, 16)}.`,
   ].join("\n");
 }

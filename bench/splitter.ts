@@ -349,6 +349,7 @@ export function formatSplitters(
     ),
     "",
     `\`${command}\` on ${date.slice(0, 10)}: ${formatBytes(bytes)} of each kind, by processor time of one thread, the fastest of ${rounds}`,
-    `alternating rounds, ${formatMachine(machine)}.${missing.join("")}`,
+    `alternating rounds.${missing.join("")}`,
+    `${formatMachine(machine)}.`,
   ].join("\n");
 }
