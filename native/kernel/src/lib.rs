@@ -22,3 +22,4 @@ pub mod processor;
 pub mod random_stream;
 pub mod sealing;
 pub mod snapshot;
+pub mod volume;

@@ -1,0 +1,6 @@
+//! A file tree on this node, by descriptors: `src/volume/` has the same for the reference walk.
+
+mod name_list;
+pub mod open_folder;
+
+pub use name_list::NameList;
