@@ -19,6 +19,7 @@ import { type OpenFolder, openVolume } from "../volume/open-folder.ts";
 import { BackupError } from "./backup-error.ts";
 import { describeFailures, type FileFailure, type NamedFiles } from "./file-report.ts";
 import { FolderWalk } from "./folder-walk.ts";
+import { startNativeWalk } from "./native-walk.ts";
 import type { TreeWalk, TreeWalkOptions, WalkOutcome, WalkProgress } from "./tree-walk.ts";
 
 /** kopia's interval: contents must be reachable well before maintenance may take them, a day after they were written. */
@@ -206,8 +207,9 @@ class BackupRun {
   }
 }
 
+/** The kernel's own where it has one. */
 function createWalk(options: TreeWalkOptions): TreeWalk {
-  return new FolderWalk(options);
+  return startNativeWalk(options) ?? new FolderWalk(options);
 }
 
 function unreadable(failures: NamedFiles<FileFailure>): BackupError {

@@ -72,14 +72,23 @@ function* bounded(
   for (const piece of pieces) {
     length += piece.byteLength;
     if (length > folderBytesMax) {
-      const name = JSON.stringify(displayNameOf(nameBytes));
-      throw new BackupError("BACKUP_FOLDER_TOO_LARGE", `folder ${name} has too many entries: ${encoder.count}`, {
-        detail: { entries: encoder.count },
-        hint: "spread what is in it over several folders, about a million entries each",
-      });
+      throw folderTooLarge(nameBytes, encoder.count);
     }
     yield piece;
   }
+}
+
+export function folderTooLarge(nameBytes: Uint8Array, entries: number): BackupError {
+  const name = JSON.stringify(displayNameOf(nameBytes));
+  return new BackupError("BACKUP_FOLDER_TOO_LARGE", `folder ${name} has too many entries: ${entries}`, {
+    detail: { entries },
+    hint: "spread what is in it over several folders, about a million entries each",
+  });
+}
+
+/** That no later run takes for a file's own. */
+export function partialName(): string {
+  return `.checkpointed.${randomUUID()}`;
 }
 
 async function entryOfPart(
@@ -88,7 +97,7 @@ async function entryOfPart(
   signal: AbortSignal,
 ): Promise<DirectoryEntry | undefined> {
   if (chunks.length === 0) return undefined;
-  const name = `.checkpointed.${randomUUID()}`;
+  const name = partialName();
   const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   return { ...entry, name, nameBytes: toUtf8(name), size, objectId: await writer.objectOfChunks(chunks, signal) };
 }

@@ -5,9 +5,12 @@
 
 import { compareBytes } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
+import type { FolderAnswer, WantedFolder } from "../kernel/kernel.ts";
+import type { ContentId } from "../repository/content/content-id.ts";
+import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
-import { readFolder } from "../snapshot/snapshots.ts";
+import { folderBytesMax, readFolder } from "../snapshot/snapshots.ts";
 
 export class ParentFolder {
   readonly #entries: Iterator<DirectoryEntry>;
@@ -58,7 +61,82 @@ export async function openParentFolder(
     return new ParentFolder((await readFolder(repository, objectId, signal)).entries);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    warn(`a folder of the parent snapshot cannot be read, its files are read anew: ${error.message}`);
+    warn(parentUnusable(error.message));
     return undefined;
+  }
+}
+
+export function parentUnusable(problem: string): string {
+  return `a folder of the parent snapshot cannot be read, its files are read anew: ${problem}`;
+}
+
+/** Of folders that are asked for together, so many bytes are read at once, and the first in any case. */
+const answerBytesMax = 4 << 20;
+
+/** Reads the objects of many folders at once, for a walk that asks for them ahead. */
+export class ParentReader {
+  readonly #repository: Repository;
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+  }
+
+  /** One answer for each that is wanted. Errors: only an abort. */
+  async read(wanted: readonly WantedFolder[], signal: AbortSignal): Promise<FolderAnswer[]> {
+    const contents: { readonly number: number; readonly contentId: ContentId }[] = [];
+    const answers: FolderAnswer[] = [];
+    let length = 0;
+    for (const { number, objectId } of wanted) {
+      const small = this.#smallContentOf(objectId);
+      if (small !== undefined && (length === 0 || length + small.length <= answerBytesMax)) {
+        length += small.length;
+        contents.push({ number, contentId: small.contentId });
+      } else if (answers.length === 0 && contents.length === 0) {
+        answers.push({ number, ...(await this.#readWhole(objectId, signal)) });
+      } else answers.push({ number });
+    }
+    return [...answers, ...(await this.#readContents(contents, signal))];
+  }
+
+  /** Of an object that is one content, which its length is known of. */
+  #smallContentOf(objectId: string): { readonly contentId: ContentId; readonly length: number } | undefined {
+    const { objects, contents } = this.#repository;
+    try {
+      const contentId = objects.directContentOf(parseObjectId(objectId));
+      return contentId && { contentId, length: contents.lengthOf(contentId) };
+    } catch (error) {
+      if (error instanceof CodedError) return undefined; // Reading it alone tells why it cannot be read.
+      throw error;
+    }
+  }
+
+  async #readContents(
+    wanted: readonly { readonly number: number; readonly contentId: ContentId }[],
+    signal: AbortSignal,
+  ): Promise<FolderAnswer[]> {
+    const answers: FolderAnswer[] = [];
+    const ids = wanted.map(({ contentId }) => contentId);
+    try {
+      await this.#repository.contents.readEach(ids, signal, async (position, bytes) => {
+        const { number } = wanted[position] as { readonly number: number };
+        answers[position] = { number, bytes };
+      });
+      return answers;
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+    }
+    // One of them cannot be read: each by itself tells which.
+    const single: FolderAnswer[] = [];
+    for (const { number, contentId } of wanted) single.push({ number, ...(await this.#readWhole(contentId, signal)) });
+    return single;
+  }
+
+  async #readWhole(objectId: string, signal: AbortSignal): Promise<Omit<FolderAnswer, "number">> {
+    try {
+      return { bytes: await this.#repository.objects.readWhole(parseObjectId(objectId), folderBytesMax, signal) };
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return { problem: error.message };
+    }
   }
 }

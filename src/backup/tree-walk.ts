@@ -1,6 +1,9 @@
 /**
  * What a backup asks of a walk through its volume: everything that is found is stored, folders depth first, each when all
  * below it is stored, so that memory holds one path of folders and never the tree.
+ *
+ * Two walks do this, and store the same bytes: `folder-walk.ts` is the reference, `native-walk.ts` hands the work to the
+ * kernel where that can walk by itself.
  */
 
 import type { Repository } from "../repository/repository.ts";

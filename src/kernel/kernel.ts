@@ -1,7 +1,7 @@
 /**
  * The kernel: bytes in, bytes out. It reads files of an open folder, splits, hashes, looks up what is known, seals, and
- * builds packs; and on the way back opens, checks and gives plain bytes. It knows nothing of stores, indexes on
- * storage, snapshots or volumes.
+ * builds packs; and on the way back opens, checks and gives plain bytes. It knows nothing of stores and indexes on storage.
+ * The native one also walks trees and writes their folder objects.
  *
  * The boundary is coarse on purpose: mebibytes and batches cross it, never one small buffer, and it never calls back.
  * `typescript/` is the reference implementation; a native twin lists the same functions in the same order.
@@ -105,6 +105,90 @@ export interface BytesToStore {
   readonly bytes: Uint8Array;
 }
 
+export interface TreeToStore {
+  /** Open on the tree's root, of which the run opens a descriptor of its own. */
+  readonly folderFd: number;
+  /** That the root's entry gets. */
+  readonly name: Uint8Array;
+  /** Of the root of the parent snapshot: what is as it was there is not read. */
+  readonly parentObjectId: string | undefined;
+}
+
+/** An object of the parent snapshot that the run needs, now or soon. */
+export interface WantedFolder {
+  readonly number: number;
+  readonly objectId: string;
+}
+
+export interface FolderAnswer {
+  readonly number: number;
+  /** The object's bytes, or why it cannot be read; neither where it was not tried, then it may be wanted again. */
+  readonly bytes?: Uint8Array;
+  readonly problem?: string;
+}
+
+/** What a run says of single entries, of each kind the first hundred; paths are for people, relative to the root. */
+export type TreeReport =
+  | { readonly kind: "failed"; readonly path: string; readonly operation: string; readonly errno: string }
+  | { readonly kind: "vanished" | "changed" | "skipped"; readonly path: string }
+  /** Why a folder of the parent snapshot is not used. */
+  | { readonly kind: "unusedParent"; readonly problem: string };
+
+/** Over the whole run, so far. */
+export interface TreeTotals {
+  /** Read, or known to be unchanged. */
+  readonly bytesDone: number;
+  readonly bytesListed: number;
+  /** Files and links. */
+  readonly filesDone: number;
+  /** Of files that were read and are stored. */
+  readonly bytesRead: number;
+  readonly folders: number;
+  readonly filesStored: number;
+  /** Files and links, and their sizes. */
+  readonly filesUnchanged: number;
+  readonly bytesUnchanged: number;
+  readonly failed: number;
+  readonly vanished: number;
+  readonly changed: number;
+  readonly skipped: number;
+}
+
+/** Why there is no root entry. */
+export type TreeFailure =
+  | { readonly kind: "rootNotListed"; readonly errno: string }
+  | { readonly kind: "folderTooLarge"; readonly name: Uint8Array; readonly entries: number }
+  | { readonly kind: "notWritable"; readonly problem: string };
+
+export interface TreeBatch {
+  readonly packs: readonly FullPack[];
+  /** Most needed first. Each is answered once, the first with bytes or a problem. */
+  readonly wanted: readonly WantedFolder[];
+  readonly reports: readonly TreeReport[];
+  readonly totals: TreeTotals;
+  /** Nothing goes on before something that was wanted is answered. */
+  readonly waits: boolean;
+  /** Of the last batch: the root's entry, encoded as in a folder's object. */
+  readonly end: { readonly rootEntry: Uint8Array } | { readonly failure: TreeFailure } | undefined;
+}
+
+export interface TreeCheckpoint {
+  readonly packs: readonly FullPack[];
+  /** Undefined before the root was entered. */
+  readonly end: TreeBatch["end"];
+}
+
+/** Disposing waits until nothing of the run is open any more, whether or not it came to its end. */
+export interface TreeRun extends AsyncDisposable {
+  next(): Promise<TreeBatch>;
+  answer(answers: readonly FolderAnswer[]): void;
+  /**
+   * Writes the folders that the run is in as if they ended here; nothing in them changes. A large file that is half read
+   * stands in its folder under `partialName`.
+   */
+  checkpoint(partialName: string): Promise<TreeCheckpoint>;
+}
+
 export interface PackerCounters {
   /** Contents that were known already, and their plain bytes. */
   readonly knownContents: number;
@@ -132,6 +216,12 @@ export interface Packer {
     files: readonly FileToStore[],
     signal: AbortSignal,
   ): AsyncIterable<readonly StoreEvent[]>;
+  /**
+   * Where the kernel can: walks a folder and all that is in it, stores what is not as it was, and writes the folders'
+   * objects, in the order and with the bytes of the walk in src/backup/, which is the reference. One run at a time, and
+   * nothing else is stored while a `next` is under way.
+   */
+  readonly storeTree?: (tree: TreeToStore, signal: AbortSignal) => TreeRun;
   /** Splits and stores byte strings; chunks in the items' order. For many small ones. */
   storeBytes(items: readonly BytesToStore[]): {
     readonly chunks: readonly Chunk[][];

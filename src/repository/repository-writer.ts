@@ -4,8 +4,8 @@ import { strict as assert } from "node:assert";
 import { emptyBytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RandomSource } from "../base/random.ts";
-import type { BytesToStore, Chunk, FileToStore, PackerCounters } from "../kernel/kernel.ts";
-import type { ContentWriter, FileEvent } from "./content/content-writer.ts";
+import type { BytesToStore, Chunk, FileToStore, PackerCounters, TreeToStore } from "../kernel/kernel.ts";
+import type { ContentWriter, FileEvent, WrittenTree } from "./content/content-writer.ts";
 import {
   encodeManifests,
   type ManifestEntry,
@@ -49,6 +49,11 @@ export class RepositoryWriter implements AsyncDisposable {
     signal: AbortSignal,
   ): AsyncIterable<readonly FileEvent[]> {
     return this.#contents.storeFiles(folderFd, files, signal);
+  }
+
+  /** A folder and all that is in it, where the kernel can. See Packer. */
+  storeTree(tree: TreeToStore, signal: AbortSignal): WrittenTree | undefined {
+    return this.#contents.storeTree(tree, signal);
   }
 
   /** One object that may be long, such as a folder of many entries. */

@@ -60,10 +60,14 @@ export async function attempt<Result>(
 
 function translate(error: unknown, operation: string, displayPath: string): unknown {
   const errno = errnoOf(error);
-  if (errno === undefined) return error;
+  return errno === undefined ? error : volumeErrorOf(errno, operation, displayPath, error);
+}
+
+/** Of a call that failed with `errno`. */
+export function volumeErrorOf(errno: string, operation: string, displayPath: string, cause?: unknown): VolumeError {
   const { code, text, hint }: Meaning = meanings[errno] ?? { code: "VOLUME_FAILED", text: errno };
   return new VolumeError(code, `could not ${operation} ${displayPath}: ${text}`, {
-    cause: error,
+    ...(cause === undefined ? {} : { cause }),
     detail: { path: displayPath, operation, errno },
     ...(hint === undefined ? {} : { hint }),
   });

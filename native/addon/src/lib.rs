@@ -1,10 +1,14 @@
 //! What Node sees of the kernel: the functions of `src/kernel/kernel.ts`, as `src/kernel/native/addon.ts` declares them,
 //! in the same order. It converts, calls, and converts; no panic crosses the edge.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fsb_kernel::backup::folder_stack;
+use fsb_kernel::backup::parent_folder::Answer;
+use fsb_kernel::backup::pipeline;
+use fsb_kernel::backup::tree_run::{self, open_root};
 use fsb_kernel::compression;
 use fsb_kernel::content_table::KnownTable;
 use fsb_kernel::contents::{self, SealedContent};
@@ -16,6 +20,7 @@ use fsb_kernel::hashing::{ContentHasher, HASH_BYTES, SECRET_BYTES_MAX};
 use fsb_kernel::packer::{self, FullPack, PackKind};
 use fsb_kernel::random_stream::SEED_BYTES;
 use fsb_kernel::sealing::{NONCE_BYTES, Sealer};
+use fsb_kernel::volume::errno_name::errno_name;
 use napi::bindgen_prelude::{AsyncTask, Either, Error, Result, Status, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
@@ -202,17 +207,19 @@ impl Packer {
         if files.len() != sizes.len() || names.last().is_some_and(|&last| last != 0) {
             return Err(misused("each file has a name and a size"));
         }
-        if folder_fd < 0 {
-            return Err(misused("the folder is an open descriptor"));
-        }
-        // SAFETY: the caller keeps the descriptor open during this call, which makes one of its own of it; were it not
-        // open, that would fail.
-        #[allow(unsafe_code)]
-        let folder = unsafe { BorrowedFd::borrow_raw(folder_fd) };
-        let folder = folder.try_clone_to_owned().map_err(|error| Error::from_reason(error.to_string()))?;
+        let folder = own_descriptor(folder_fd)?;
         let pipeline = self.shared.pipeline()?;
         pipeline.start(folder, files);
         Ok(FileRun { shared: Arc::clone(&self.shared), pipeline })
+    }
+
+    /// The folder, and all that is in it. `parent` is the object id of the parent snapshot's root.
+    #[napi(catch_unwind)]
+    pub fn store_tree(&self, folder_fd: i32, name: &[u8], parent: Option<String>) -> Result<TreeRun> {
+        let root = open_root(own_descriptor(folder_fd)?);
+        let run = tree_run::TreeRun::start(root, name, parent.as_deref(), &self.shared.packer(), self.shared.threads)
+            .map_err(not_started)?;
+        Ok(TreeRun { shared: Arc::clone(&self.shared), run: Arc::new(run) })
     }
 
     /// A `file` event for each item, in order, and before it the packs that it filled.
@@ -270,8 +277,7 @@ impl PackerShared {
         if let Some(pipeline) = &*made {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = FilePipeline::new(Arc::clone(&self.format), self.threads)
-            .map_err(|error| Error::from_reason(format!("could not start a thread: {error}")))?;
+        let pipeline = FilePipeline::new(Arc::clone(&self.format), self.threads).map_err(not_started)?;
         Ok(Arc::clone(made.insert(Arc::new(pipeline))))
     }
 }
@@ -344,6 +350,273 @@ impl Task for CloseRun {
     fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
         Ok(())
     }
+}
+
+/// A backup of a tree.
+#[napi]
+pub struct TreeRun {
+    shared: Arc<PackerShared>,
+    run: Arc<tree_run::TreeRun>,
+}
+
+/// A folder of the parent snapshot that someone has to read.
+#[napi(object)]
+pub struct WantedFolder {
+    pub number: u32,
+    pub object_id: String,
+}
+
+/// What is told of a single entry, or of the run.
+#[napi(object)]
+pub struct Report {
+    /// `failed`, `vanished`, `changed`, `skipped`, `warning`.
+    pub kind: String,
+    /// A path for people; or the warning.
+    pub text: String,
+    pub operation: Option<String>,
+    pub errno: Option<String>,
+}
+
+#[napi(object)]
+pub struct TreeTotals {
+    pub bytes_done: f64,
+    pub bytes_listed: f64,
+    pub files_done: f64,
+    pub bytes_read: f64,
+    pub folders: f64,
+    pub files_stored: f64,
+    pub files_unchanged: f64,
+    pub bytes_unchanged: f64,
+    pub failed: f64,
+    pub vanished: f64,
+    pub changed: f64,
+    pub skipped: f64,
+}
+
+/// Why there is no root entry.
+#[napi(object)]
+pub struct TreeFailure {
+    /// `root not listed`, `folder too large`, `not writable`.
+    pub kind: String,
+    pub errno: Option<String>,
+    pub name: Option<Uint8Array>,
+    pub entries: Option<f64>,
+    pub message: Option<String>,
+}
+
+#[napi(object)]
+pub struct TreeBatch {
+    pub packs: Vec<Pack>,
+    pub wanted: Vec<WantedFolder>,
+    pub reports: Vec<Report>,
+    pub totals: TreeTotals,
+    pub waits: bool,
+    /// The last batch has the root's entry, as JSON, or a failure.
+    pub root_entry: Option<Uint8Array>,
+    pub failure: Option<TreeFailure>,
+}
+
+#[napi(object)]
+pub struct TreeCheckpoint {
+    pub packs: Vec<Pack>,
+    pub root_entry: Option<Uint8Array>,
+    pub failure: Option<TreeFailure>,
+}
+
+#[napi]
+impl TreeRun {
+    /// Not called again before the answer is there, nor after the batch with the end.
+    #[napi(catch_unwind)]
+    pub fn next(&self, now_seconds: u32) -> AsyncTask<NextTreeBatch> {
+        let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
+        AsyncTask::new(NextTreeBatch { shared, run, now_seconds })
+    }
+
+    /// Of each number that was wanted: the bytes, or why they cannot be read, or neither, to be asked again.
+    #[napi(catch_unwind)]
+    pub fn answer(&self, numbers: &[u32], bytes: Vec<Option<&[u8]>>, problems: Vec<Option<String>>) {
+        self.run.answer(numbers.iter().zip(bytes).zip(problems).map(|((&number, bytes), problem)| {
+            let answer = match (bytes, problem) {
+                (Some(bytes), _) => Answer::Bytes(bytes.to_vec()),
+                (None, Some(problem)) => Answer::Unreadable(problem),
+                (None, None) => Answer::Later,
+            };
+            (number, answer)
+        }));
+    }
+
+    /// Not while a `next` is under way.
+    #[napi(catch_unwind)]
+    pub fn checkpoint(&self, partial_name: String, now_seconds: u32) -> AsyncTask<WriteCheckpoint> {
+        let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
+        AsyncTask::new(WriteCheckpoint { shared, run, partial_name, now_seconds })
+    }
+
+    /// A `next` that is under way fails soon.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.run.cancel();
+    }
+
+    /// When the answer is there, no descriptor of the run is open.
+    #[napi(catch_unwind)]
+    pub fn close(&self) -> AsyncTask<CloseTreeRun> {
+        AsyncTask::new(CloseTreeRun { run: Arc::clone(&self.run) })
+    }
+}
+
+pub struct NextTreeBatch {
+    shared: Arc<PackerShared>,
+    run: Arc<tree_run::TreeRun>,
+    now_seconds: u32,
+}
+
+impl Task for NextTreeBatch {
+    type Output = tree_run::TreeBatch;
+    type JsValue = TreeBatch;
+
+    fn compute(&mut self) -> Result<tree_run::TreeBatch> {
+        caught(|| self.run.next(&mut self.shared.packer(), self.now_seconds))?.map_err(|interrupted| {
+            Error::from_reason(match interrupted {
+                pipeline::Interrupted::Cancelled => "the run was cancelled",
+                pipeline::Interrupted::Panicked => "a thread of the native kernel panicked",
+            })
+        })
+    }
+
+    fn resolve(&mut self, _: Env, batch: tree_run::TreeBatch) -> Result<TreeBatch> {
+        let tree_run::TreeBatch { packs, wanted, reports, totals, waits, end } = batch;
+        let (root_entry, failure) = match end {
+            None => (None, None),
+            Some(tree_run::End::Stored(entry)) => (Some(entry.into()), None),
+            Some(tree_run::End::Fatal(fatal)) => (None, Some(fatal.into())),
+        };
+        Ok(TreeBatch {
+            packs: packs.into_iter().map(Pack::from).collect(),
+            wanted: wanted
+                .into_iter()
+                .map(|wanted| WantedFolder { number: wanted.number, object_id: wanted.object_id.into() })
+                .collect(),
+            reports: reports.into_iter().map(Report::from).collect(),
+            totals: totals.into(),
+            waits,
+            root_entry,
+            failure,
+        })
+    }
+}
+
+impl From<folder_stack::Report> for Report {
+    fn from(report: folder_stack::Report) -> Self {
+        let plain = |kind: &str, text| Self { kind: kind.into(), text, operation: None, errno: None };
+        match report {
+            folder_stack::Report::Failed { path, operation, errno } => Self {
+                operation: Some(operation.name().into()),
+                errno: Some(errno.into_owned()),
+                ..plain("failed", path)
+            },
+            folder_stack::Report::Vanished(path) => plain("vanished", path),
+            folder_stack::Report::Changed(path) => plain("changed", path),
+            folder_stack::Report::Skipped(path) => plain("skipped", path),
+            folder_stack::Report::Warning(warning) => plain("warning", warning),
+        }
+    }
+}
+
+impl From<folder_stack::Totals> for TreeTotals {
+    fn from(totals: folder_stack::Totals) -> Self {
+        Self {
+            bytes_done: totals.bytes_done as f64,
+            bytes_listed: totals.bytes_listed as f64,
+            files_done: totals.files_done as f64,
+            bytes_read: totals.bytes_read as f64,
+            folders: totals.folders as f64,
+            files_stored: totals.files_stored as f64,
+            files_unchanged: totals.files_unchanged as f64,
+            bytes_unchanged: totals.bytes_unchanged as f64,
+            failed: totals.failed as f64,
+            vanished: totals.vanished as f64,
+            changed: totals.changed as f64,
+            skipped: totals.skipped as f64,
+        }
+    }
+}
+
+impl From<folder_stack::Fatal> for TreeFailure {
+    fn from(fatal: folder_stack::Fatal) -> Self {
+        let plain = |kind: &str| Self { kind: kind.into(), errno: None, name: None, entries: None, message: None };
+        match fatal {
+            folder_stack::Fatal::RootNotListed(errno) => {
+                Self { errno: Some(errno_name(errno).into_owned()), ..plain("root not listed") }
+            }
+            folder_stack::Fatal::FolderTooLarge { name, entries } => {
+                Self { name: Some(name.into()), entries: Some(entries as f64), ..plain("folder too large") }
+            }
+            folder_stack::Fatal::NotWritable(error) => {
+                Self { message: Some(error.to_string()), ..plain("not writable") }
+            }
+        }
+    }
+}
+
+pub struct WriteCheckpoint {
+    shared: Arc<PackerShared>,
+    run: Arc<tree_run::TreeRun>,
+    partial_name: String,
+    now_seconds: u32,
+}
+
+impl Task for WriteCheckpoint {
+    type Output = tree_run::Checkpoint;
+    type JsValue = TreeCheckpoint;
+
+    fn compute(&mut self) -> Result<tree_run::Checkpoint> {
+        caught(|| self.run.write_checkpoint(&mut self.shared.packer(), &self.partial_name, self.now_seconds))
+    }
+
+    fn resolve(&mut self, _: Env, checkpoint: tree_run::Checkpoint) -> Result<TreeCheckpoint> {
+        let tree_run::Checkpoint { packs, root } = checkpoint;
+        let packs = packs.into_iter().map(Pack::from).collect();
+        let (root_entry, failure) = match root {
+            None => (None, None),
+            Some(Ok(entry)) => (Some(entry.into()), None),
+            Some(Err(fatal)) => (None, Some(fatal.into())),
+        };
+        Ok(TreeCheckpoint { packs, root_entry, failure })
+    }
+}
+
+pub struct CloseTreeRun {
+    run: Arc<tree_run::TreeRun>,
+}
+
+impl Task for CloseTreeRun {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> Result<()> {
+        caught(|| self.run.close())
+    }
+
+    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A descriptor beside one of JavaScript's.
+fn own_descriptor(fd: i32) -> Result<OwnedFd> {
+    if fd < 0 {
+        return Err(misused("the folder is an open descriptor"));
+    }
+    // SAFETY: the caller keeps the descriptor open during this call, which makes one of its own of it; were it not open,
+    // that would fail.
+    #[allow(unsafe_code)]
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().map_err(|error| Error::from_reason(error.to_string()))
+}
+
+fn not_started(error: std::io::Error) -> Error {
+    Error::from_reason(format!("could not start a thread: {error}"))
 }
 
 /// A thread of Node's pool knows no one who would catch a panic.

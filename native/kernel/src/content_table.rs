@@ -1,6 +1,8 @@
 //! Content records sorted by key and searched in place, in memory that JavaScript made. Big-endian, `key_bytes + 20`
 //! bytes each; src/kernel/content-table.ts has the layout and the reasons.
 
+use std::sync::Arc;
+
 use crate::hashing::HASH_BYTES;
 
 /// Prefix byte (0 for none), then the hash.
@@ -12,8 +14,8 @@ const RECORD_BYTES: usize = KEY_BYTES + FIELD_BYTES;
 const DELETED_BIT: u32 = 0x8000_0000;
 
 /// Bytes that stay as they are for as long as they are held.
-pub trait TableBytes: AsRef<[u8]> + Send {}
-impl<T: AsRef<[u8]> + Send> TableBytes for T {}
+pub trait TableBytes: AsRef<[u8]> + Send + Sync {}
+impl<T: AsRef<[u8]> + Send + Sync> TableBytes for T {}
 
 /// One of the tables of contents that a repository has.
 pub struct KnownTable {
@@ -27,6 +29,9 @@ pub struct KnownContent {
     pub timestamp_seconds: u32,
     pub deleted: bool,
 }
+
+/// All of a repository's, for who looks something up while they are replaced.
+pub type KnownTables = Arc<Vec<KnownTable>>;
 
 impl KnownTable {
     pub fn new(key_bytes: usize, bytes: impl TableBytes + 'static) -> Self {

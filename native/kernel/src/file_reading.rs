@@ -1,6 +1,7 @@
 //! Regular files of an open folder: opened by name in it, never through a link, and watched for changes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::{Errno, pread};
@@ -28,7 +29,7 @@ pub struct WholeFile {
 
 /// A file of several chunks, or one that grows too fast to be read whole.
 pub struct LargeFile {
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     /// As it was before this reading.
     before: Stat,
 }
@@ -38,39 +39,51 @@ pub enum OpenedFile {
     Large(LargeFile),
 }
 
+impl Failure {
+    pub fn not_opened(errno: Errno) -> Self {
+        Self { operation: Operation::Open, errno: errno.raw_os_error() }
+    }
+
+    fn not_read(errno: Errno) -> Self {
+        Self { operation: Operation::Read, errno: errno.raw_os_error() }
+    }
+}
+
 /// `name` is one name and no path.
 pub fn open_file(folder: BorrowedFd, name: &[u8]) -> Result<OpenedFile, Failure> {
-    let not_opened = |errno: Errno| Failure { operation: Operation::Open, errno: errno.raw_os_error() };
-    let not_read = |errno: Errno| Failure { operation: Operation::Read, errno: errno.raw_os_error() };
     if name.contains(&b'/') {
-        return Err(not_opened(Errno::INVAL));
+        return Err(Failure::not_opened(Errno::INVAL));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = retrying(|| openat(folder, name, flags, Mode::empty())).map_err(not_opened)?;
+    read_opened(retrying(|| openat(folder, name, flags, Mode::empty())).map_err(Failure::not_opened)?)
+}
+
+/// Reads a file that one chunk holds.
+pub fn read_opened(file: OwnedFd) -> Result<OpenedFile, Failure> {
     for reading in 1.. {
-        let before = fstat(&file).map_err(not_read)?;
+        let before = fstat(&file).map_err(Failure::not_read)?;
         if !FileType::from_raw_mode(before.st_mode).is_file() {
-            return Err(not_opened(Errno::INVAL));
+            return Err(Failure::not_opened(Errno::INVAL));
         }
         if size_of(&before) > WHOLE_BYTES_MAX {
-            return Ok(OpenedFile::Large(LargeFile { file, before }));
+            return Ok(OpenedFile::Large(LargeFile { file: Arc::new(file), before }));
         }
         let room = size_of(&before) as usize + 1;
         let mut bytes = Vec::with_capacity(room);
         while bytes.len() < room {
             let (room, position) = (room - bytes.len(), bytes.len() as u64);
-            if read_onto(&file, &mut bytes, room, position).map_err(not_read)? == 0 {
+            if read_onto(&file, &mut bytes, room, position).map_err(Failure::not_read)? == 0 {
                 break;
             }
         }
-        let changed = has_changed(&before, &fstat(&file).map_err(not_read)?, bytes.len() as u64);
+        let changed = has_changed(&before, &fstat(&file).map_err(Failure::not_read)?, bytes.len() as u64);
         if changed && reading < READINGS_MAX {
             continue;
         }
         // Still growing past the buffer: what lies in the buffer would be a torn copy, so it is read chunk by chunk.
         if bytes.len() == room {
-            let before = fstat(&file).map_err(not_read)?;
-            return Ok(OpenedFile::Large(LargeFile { file, before }));
+            let before = fstat(&file).map_err(Failure::not_read)?;
+            return Ok(OpenedFile::Large(LargeFile { file: Arc::new(file), before }));
         }
         return Ok(OpenedFile::Whole(WholeFile { bytes, changed, modified_at: modified_at(&before) }));
     }
@@ -82,6 +95,11 @@ impl LargeFile {
     pub fn restart(&mut self) -> Result<(), Errno> {
         self.before = fstat(&self.file)?;
         Ok(())
+    }
+
+    /// The same file, for a further reading: what it is now is what that is held against.
+    pub fn restarted(&self) -> Result<Self, Errno> {
+        Ok(Self { file: Arc::clone(&self.file), before: fstat(&self.file)? })
     }
 
     pub fn has_changed(&self, bytes_read: u64) -> Result<bool, Errno> {

@@ -4,6 +4,7 @@
 //! It does what `src/kernel/typescript/` does, byte for byte; that is the reference, and `src/kernel/kernel.ts` says what
 //! both promise. Nothing here knows of Node: `addon/` converts, and only converts.
 
+pub mod backup;
 pub mod buzhash;
 pub mod compression;
 pub mod content_table;

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::buzhash::{DYNAMIC_4M, find_cut};
-use crate::content_table::{KEY_BYTES, Key, KnownTable, find_in_tables};
+use crate::content_table::{KEY_BYTES, Key, KnownTable, KnownTables, find_in_tables};
 use crate::events::{Chunk, EventBatch};
 use crate::format::Format;
 use crate::hashing::Hash;
@@ -40,7 +40,7 @@ pub struct Counters {
 /// Not for use by two callers at once.
 pub struct Packer {
     format: Arc<Format>,
-    known: Vec<KnownTable>,
+    known: KnownTables,
     packed: HashSet<Key, BuildHasherDefault<KeyTail>>,
     open: [Option<PackBuilder>; 2],
     random: RandomStream,
@@ -51,7 +51,7 @@ impl Packer {
     pub fn new(format: Arc<Format>, known: Vec<KnownTable>, seed: &[u8; SEED_BYTES]) -> Self {
         Self {
             format,
-            known,
+            known: Arc::new(known),
             packed: HashSet::default(),
             open: [None, None],
             random: RandomStream::new(seed),
@@ -61,6 +61,10 @@ impl Packer {
 
     pub fn format(&self) -> &Arc<Format> {
         &self.format
+    }
+
+    pub fn known(&self) -> &KnownTables {
+        &self.known
     }
 
     pub fn counters(&self) -> Counters {
@@ -123,7 +127,7 @@ impl Packer {
 
     /// What this packer packed before is in the new tables, and is forgotten.
     pub fn replace_known(&mut self, known: Vec<KnownTable>) {
-        self.known = known;
+        self.known = Arc::new(known);
         self.packed = HashSet::default();
     }
 }

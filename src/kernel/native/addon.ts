@@ -2,6 +2,7 @@
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import type { TreeTotals } from "../kernel.ts";
 
 /** A KernelError that is still a value. */
 export interface NativeFailure {
@@ -44,6 +45,7 @@ export interface NativeBatch {
 export interface NativePacker {
   /** Each name ends with a zero byte. One run at a time. */
   storeFiles(folderFd: number, names: Uint8Array, sizes: Float64Array): NativeFileRun;
+  storeTree(folderFd: number, name: Uint8Array, parentObjectId: string | undefined): NativeTreeRun;
   /** A prefix is a character code, 0 for none. */
   storeBytes(prefixes: Uint8Array, items: readonly Uint8Array[], nowSeconds: number): NativeBatch;
   /** Of `bytes` only the first chunk: up to the first cut, or all. */
@@ -64,6 +66,45 @@ export interface NativeFileRun {
   next(nowSeconds: number): Promise<NativeBatch>;
   cancel(): void;
   /** For a run of which the last batch was not taken. */
+  close(): Promise<void>;
+}
+
+export interface NativeTreeFailure {
+  readonly kind: "root not listed" | "folder too large" | "not writable";
+  readonly errno?: string;
+  readonly name?: Uint8Array;
+  readonly entries?: number;
+  readonly message?: string;
+}
+
+export interface NativeTreeBatch {
+  readonly packs: readonly NativePack[];
+  readonly wanted: readonly { readonly number: number; readonly objectId: string }[];
+  readonly reports: readonly {
+    readonly kind: "failed" | "vanished" | "changed" | "skipped" | "warning";
+    readonly text: string;
+    readonly operation?: string;
+    readonly errno?: string;
+  }[];
+  readonly totals: TreeTotals;
+  readonly waits: boolean;
+  readonly rootEntry?: Uint8Array;
+  readonly failure?: NativeTreeFailure;
+}
+
+export interface NativeTreeRun {
+  /** The run is over with the batch that has the root's entry or a failure. */
+  next(nowSeconds: number): Promise<NativeTreeBatch>;
+  answer(
+    numbers: Uint32Array,
+    bytes: readonly (Uint8Array | undefined)[],
+    problems: readonly (string | undefined)[],
+  ): void;
+  checkpoint(
+    partialName: string,
+    nowSeconds: number,
+  ): Promise<Pick<NativeTreeBatch, "packs" | "rootEntry" | "failure">>;
+  cancel(): void;
   close(): Promise<void>;
 }
 

@@ -13,9 +13,12 @@ import type {
   PackerOptions,
   StoredChunk,
   StoreEvent,
+  TreeRun,
+  TreeToStore,
 } from "../kernel.ts";
 import type { NativeAddon, NativeBatch, NativeFileRun, NativePacker, NativeTable } from "./addon.ts";
 import { fullPack, readEvents } from "./event-batch.ts";
+import { NativeKernelTreeRun } from "./tree-run.ts";
 
 const seedBytes = 32;
 /** What a splitter makes at most: with so many bytes the first chunk's end does not depend on what follows. */
@@ -76,6 +79,15 @@ export class NativeKernelPacker implements Packer {
       signal.removeEventListener("abort", cancel);
       if (!isOver) await run.close();
     }
+  }
+
+  storeTree({ folderFd, name, parentObjectId }: TreeToStore, signal: AbortSignal): TreeRun {
+    signal.throwIfAborted();
+    return new NativeKernelTreeRun(this.#native.storeTree(folderFd, name, parentObjectId), {
+      formatVersion: this.#format.formatVersion,
+      nowSeconds: this.#nowSeconds,
+      signal,
+    });
   }
 
   storeBytes(items: readonly BytesToStore[]): { chunks: Chunk[][]; packs: FullPack[] } {

@@ -23,6 +23,10 @@ import type {
   Packer,
   PackerCounters,
   StoreEvent,
+  TreeBatch,
+  TreeCheckpoint,
+  TreeRun,
+  TreeToStore,
 } from "../../kernel/kernel.ts";
 import { type BlobId, type BlobStore, parseBlobId } from "../blob/blob-store.ts";
 import type { EpochParameters } from "../format/repository-format.ts";
@@ -58,6 +62,12 @@ export interface ContentWriterOptions {
 
 /** A store event without the packs, which the writer keeps to itself. */
 export type FileEvent = Exclude<StoreEvent, { kind: "pack" }>;
+
+/** A run of which the writer has taken the packs. */
+export interface WrittenTree extends Pick<TreeRun, "answer" | typeof Symbol.asyncDispose> {
+  next(): Promise<Omit<TreeBatch, "packs">>;
+  checkpoint(partialName: string): Promise<Omit<TreeCheckpoint, "packs">>;
+}
 
 /**
  * Not for use by two callers at once. After an error nothing more can be written; what was flushed before stays.
@@ -106,6 +116,26 @@ export class ContentWriter implements AsyncDisposable {
       if (this.#isFlushDue) await this.flush(signal);
       yield events.filter((event) => event.kind !== "pack");
     }
+  }
+
+  /** As the packer's `storeTree`, without the packs, where the kernel has it. Flushes in between when it is due. */
+  storeTree(tree: TreeToStore, signal: AbortSignal): WrittenTree | undefined {
+    const run = this.#packer.storeTree?.(tree, signal);
+    if (run === undefined) return undefined;
+    const take = async <Told extends { readonly packs: readonly FullPack[] }>(told: Told): Promise<Told> => {
+      for (const pack of told.packs) await this.#take(pack, signal);
+      return told;
+    };
+    return {
+      next: async () => {
+        const batch = await take(await run.next());
+        if (this.#isFlushDue) await this.flush(signal);
+        return batch;
+      },
+      answer: (answers) => run.answer(answers),
+      checkpoint: async (partialName) => await take(await run.checkpoint(partialName)),
+      [Symbol.asyncDispose]: () => run[Symbol.asyncDispose](),
+    };
   }
 
   /** Chunks of each item, in the items' order. Flushes afterwards when it is due. */

@@ -1,0 +1,314 @@
+//! One backup of a tree: what the pipeline gives out becomes contents and folder objects, in batches that the caller pulls.
+//!
+//! The first batches are small and nothing is done ahead of them, so that of a small volume each step is told, in an order
+//! that does not depend on threads; of a large one few batches cross the boundary.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::folder_stack::{Fatal, FolderStack, Partial, Report, StoredFile, Totals};
+use super::object_writer::ObjectWriter;
+use super::parent_folder::{Answer, WantedFolder};
+use super::pipeline::{Interrupted, LargeOutcome, Outcome, Pipeline, Ready};
+use super::walker::{self, Attributes, EntryBatch, Step, Trouble, Walker};
+use crate::events::{Chunk, Operation};
+use crate::packer::{FullPack, Packer};
+use crate::snapshot::go_time::Time;
+use crate::volume::open_folder::{OpenFolder, SystemCalls};
+use rustix::io::Errno;
+
+/// So many batches are told before anything runs ahead.
+const SMALL_BATCHES: usize = 16;
+/// Afterwards a batch ends with so many batches of entries, so many files, or when it has taken so long.
+const ENTRY_BATCHES_MAX: usize = 512;
+const FILES_MAX: usize = 4096;
+const BATCH_TIME: Duration = Duration::from_millis(200);
+
+#[derive(Default)]
+pub struct TreeBatch {
+    pub packs: Vec<FullPack>,
+    pub wanted: Vec<WantedFolder>,
+    pub reports: Vec<Report>,
+    pub totals: Totals,
+    /// Nothing goes on before some of what was wanted is answered.
+    pub waits: bool,
+    pub end: Option<End>,
+}
+
+pub enum End {
+    /// The root's entry, encoded.
+    Stored(Vec<u8>),
+    Fatal(Fatal),
+}
+
+pub struct Checkpoint {
+    pub packs: Vec<FullPack>,
+    /// None before the root was entered and after it was left.
+    pub root: Option<Result<Vec<u8>, Fatal>>,
+}
+
+pub struct TreeRun {
+    pipeline: Pipeline,
+    teller: Mutex<Teller>,
+}
+
+#[derive(Default)]
+struct Teller {
+    stack: FolderStack,
+    taken: VecDeque<Ready>,
+    batches: usize,
+    /// Of the batch of entries that is being taken.
+    files_left: usize,
+    large: Option<LargeInProgress>,
+    end: Option<End>,
+}
+
+/// Chunks of a large file that are packed.
+struct LargeInProgress {
+    attributes: Attributes,
+    chunks: Vec<Chunk>,
+    bytes: u64,
+}
+
+/// What a batch has told.
+#[derive(Default)]
+struct Told {
+    entry_batches: usize,
+    files: usize,
+    /// It holds what memory is to be given back for.
+    is_full: bool,
+}
+
+impl TreeRun {
+    /// `parent` is the object id of the root of the parent snapshot; `threads` count the caller of `next`.
+    pub fn start(
+        root: OpenFolder,
+        name: &[u8],
+        parent: Option<&str>,
+        packer: &Packer,
+        threads: usize,
+    ) -> std::io::Result<Self> {
+        let walker = Walker::new(root, name, parent);
+        let pipeline = Pipeline::start(Arc::clone(packer.format()), threads, walker, Arc::clone(packer.known()))?;
+        Ok(Self { pipeline, teller: Mutex::default() })
+    }
+
+    /// Not called again before it has returned, nor after the batch with the end.
+    pub fn next(&self, packer: &mut Packer, now_seconds: u32) -> Result<TreeBatch, Interrupted> {
+        let mut teller = self.teller();
+        let began = Instant::now();
+        let mut batch = TreeBatch::default();
+        let mut told = Told::default();
+        self.pipeline.replace_known(packer.known());
+        let is_small = teller.batches < SMALL_BATCHES;
+        let entry_batches_max = if is_small { 1 } else { ENTRY_BATCHES_MAX };
+        while teller.end.is_none() {
+            if told.is_full
+                || told.entry_batches >= entry_batches_max
+                || told.files >= FILES_MAX
+                || (told.files > 0 && began.elapsed() >= BATCH_TIME)
+            {
+                break;
+            }
+            let Some(ready) = teller.taken.pop_front() else {
+                match self.pipeline.take(&mut teller.taken, told.entry_batches == 0)? {
+                    Outcome::Taken => continue,
+                    Outcome::AtRest | Outcome::Wants => break,
+                    Outcome::Waits => {
+                        batch.waits = true;
+                        break;
+                    }
+                    Outcome::Over => unreachable!("the root is left last, and that is the end"),
+                }
+            };
+            let mut writer = ObjectWriter { packer, now_seconds, packs: &mut batch.packs };
+            if let Err(fatal) = teller.tell(ready, &self.pipeline, &mut writer, &mut told) {
+                teller.end = Some(End::Fatal(fatal));
+            }
+            told.is_full |= !batch.packs.is_empty();
+        }
+        batch.wanted = self.pipeline.take_wanted();
+        batch.waits &= batch.wanted.is_empty();
+        batch.reports = std::mem::take(&mut teller.stack.reports);
+        batch.totals = teller.totals();
+        batch.end = teller.end.take();
+        teller.batches += 1;
+        if teller.batches == SMALL_BATCHES {
+            self.pipeline.run_ahead();
+        }
+        Ok(batch)
+    }
+
+    pub fn answer(&self, answers: impl IntoIterator<Item = (u32, Answer)>) {
+        self.pipeline.answer(answers);
+    }
+
+    /// Writes the folders that the run is in as they are, as if they ended here; nothing in them changes. A large file that
+    /// is half read stands in its folder under `partial_name`. Not while `next` runs.
+    pub fn write_checkpoint(&self, packer: &mut Packer, partial_name: &str, now_seconds: u32) -> Checkpoint {
+        let mut teller = self.teller();
+        let mut packs = vec![];
+        if !teller.stack.is_in_a_folder() {
+            return Checkpoint { packs, root: None };
+        }
+        let Teller { stack, large, .. } = &mut *teller;
+        let partial = large.as_ref().map(|LargeInProgress { attributes, chunks, .. }| Partial {
+            attributes: *attributes,
+            chunks,
+            name: partial_name,
+        });
+        let mut writer = ObjectWriter { packer, now_seconds, packs: &mut packs };
+        let root = Some(stack.write_checkpoint(partial, &mut writer));
+        Checkpoint { packs, root }
+    }
+
+    /// A `next` that is under way fails soon.
+    pub fn cancel(&self) {
+        self.pipeline.cancel();
+    }
+
+    /// When it returns, no descriptor of the run is open.
+    pub fn close(&self) {
+        self.pipeline.close();
+        *self.teller() = Teller::default();
+    }
+
+    fn teller(&self) -> MutexGuard<'_, Teller> {
+        self.teller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Teller {
+    fn totals(&self) -> Totals {
+        let mut totals = self.stack.totals;
+        totals.bytes_done += self.large.as_ref().map_or(0, |large| large.bytes);
+        totals
+    }
+
+    fn tell(
+        &mut self,
+        ready: Ready,
+        pipeline: &Pipeline,
+        writer: &mut ObjectWriter<'_>,
+        told: &mut Told,
+    ) -> Result<(), Fatal> {
+        match ready {
+            Ready::Step(step) => self.tell_step(step, writer),
+            Ready::Entries(batch, files) => self.tell_entries(&batch, files, writer, told),
+            Ready::Whole(file, hash, whole) => {
+                writer.store(0, &hash, &whole.bytes);
+                let chunk = Chunk { hash, length: whole.bytes.len() as u32 };
+                let object_id = writer.object_of_chunks(0, &[chunk]);
+                let attributes = Attributes { mtime: time_of(whole.modified_at), ..file.attributes };
+                let bytes = whole.bytes.len() as u64;
+                let changed = whole.changed;
+                self.stack.add_file(StoredFile { name: &file.name, attributes, object_id, bytes, changed })?;
+                self.file_is_told(told);
+                Ok(())
+            }
+            Ready::NotRead(file, failure) => {
+                let errno = Errno::from_raw_os_error(failure.errno);
+                let trouble = match failure.operation {
+                    Operation::Open if is_gone(errno) => Trouble::Vanished,
+                    Operation::Open => Trouble::Failed(walker::Operation::Open, errno),
+                    Operation::Read => Trouble::Failed(walker::Operation::Read, errno),
+                };
+                self.stack.trouble(&file.name, trouble);
+                self.file_is_told(told);
+                Ok(())
+            }
+            Ready::Chunk(attributes, hash, bytes) => {
+                writer.store(0, &hash, &bytes);
+                let length = bytes.len() as u32;
+                let empty = || LargeInProgress { attributes, chunks: vec![], bytes: 0 };
+                let large = self.large.get_or_insert_with(empty);
+                large.chunks.push(Chunk { hash, length });
+                large.bytes += u64::from(length);
+                pipeline.give_back(bytes);
+                told.is_full = true;
+                Ok(())
+            }
+            Ready::Packed(file) => {
+                let Some((file, outcome)) = pipeline.finish_large(file) else {
+                    self.large = None; // Its chunks come again.
+                    return Ok(());
+                };
+                let chunks = self.large.take().map_or(vec![], |large| large.chunks);
+                match outcome {
+                    Ok(LargeOutcome { bytes, changed, modified_at }) => {
+                        let object_id = writer.object_of_chunks(0, &chunks);
+                        let attributes = Attributes { mtime: time_of(modified_at), ..file.attributes };
+                        self.stack.add_file(StoredFile { name: &file.name, attributes, object_id, bytes, changed })?;
+                    }
+                    Err(errno) => {
+                        self.stack.trouble(&file.name, Trouble::Failed(walker::Operation::Read, errno));
+                    }
+                }
+                self.file_is_told(told);
+                Ok(())
+            }
+            Ready::LargeFailed(file, errno) => {
+                self.large = None;
+                self.stack.trouble(&file.name, Trouble::Failed(walker::Operation::Read, errno));
+                self.file_is_told(told);
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_step(&mut self, step: Step, writer: &mut ObjectWriter<'_>) -> Result<(), Fatal> {
+        match step {
+            Step::Enter { name, attributes } => self.stack.enter(name, attributes),
+            Step::Trouble { name, trouble } => self.stack.trouble(&name, trouble),
+            Step::Warning(warning) => self.stack.reports.push(Report::Warning(warning)),
+            Step::RootNotListed(errno) => return Err(Fatal::RootNotListed(errno)),
+            Step::Leave => self.end = self.stack.leave(writer)?.map(End::Stored),
+            Step::Entries(_) => unreachable!("the pipeline takes the files out of a batch"),
+        }
+        Ok(())
+    }
+
+    fn tell_entries(
+        &mut self,
+        batch: &EntryBatch,
+        files: usize,
+        writer: &mut ObjectWriter<'_>,
+        told: &mut Told,
+    ) -> Result<(), Fatal> {
+        self.stack.totals.bytes_listed += batch.listed_bytes;
+        for (name, trouble) in &batch.troubles {
+            self.stack.trouble(name, *trouble);
+        }
+        self.stack.add_unchanged(&batch.unchanged)?;
+        for link in &batch.links {
+            let object_id = writer.write(0, &link.target);
+            self.stack.add_link(link, object_id)?;
+        }
+        told.files += batch.count();
+        self.files_left = files;
+        told.entry_batches += usize::from(files == 0);
+        Ok(())
+    }
+
+    fn file_is_told(&mut self, told: &mut Told) {
+        told.files += 1;
+        self.files_left -= 1;
+        told.entry_batches += usize::from(self.files_left == 0);
+    }
+}
+
+/// Of opening: not what it was when it was listed, but not there, a link, or no regular file.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::LOOP | Errno::INVAL | Errno::NXIO)
+}
+
+fn time_of(modified_at: crate::events::ModifiedAt) -> Time {
+    Time { seconds: modified_at.seconds, nanoseconds: modified_at.nanoseconds }.clamped()
+}
+
+/// The root of a volume that someone else opened.
+pub fn open_root(descriptor: std::os::fd::OwnedFd) -> OpenFolder {
+    let calls = SystemCalls::probe(&descriptor);
+    OpenFolder::root(descriptor, calls)
+}
