@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import type { BlobId, BlobMetadata, BlobStore, ByteRange, PutOptions } from "../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
@@ -35,15 +36,20 @@ export interface MemoryRepositoryOptions {
   /** Differs from what is stored; for sizes that a stored format may not have. */
   readonly packBytesMax?: number;
   readonly seed?: string;
+  /** Without it the process's. */
+  readonly kernel?: Kernel;
 }
 
 export async function openMemoryRepository(options: MemoryRepositoryOptions = {}): Promise<MemoryRepository> {
-  const { store = new MemoryBlobStore(), clock = new ManualClock(), inner = {}, seed = "repository" } = options;
+  const { store = new MemoryBlobStore(), clock = new ManualClock(), inner = {}, seed = "repository", kernel } = options;
   if ((await listIds(store, "kopia.repository")).length === 0) await putFormat(store, { inner });
   const opened = await openStored(store, { nowMs: clock.nowMs() });
   const format = { ...opened.format, packBytesMax: options.packBytesMax ?? opened.format.packBytesMax };
   const random = seededRandom(seed);
-  const repository = new Repository({ store, password, clock, signal, random }, { ...opened, format });
+  const repository = new Repository(
+    { store, password, clock, signal, random, ...(kernel && { kernel }) },
+    { ...opened, format },
+  );
   await repository.refresh(signal);
   const blobs = new EncryptedBlobs(store, typescriptKernel, kernelFormatOf(format), seededRandom(`${seed} blobs`));
   return { repository, store, clock, format, blobs };
@@ -52,7 +58,7 @@ export async function openMemoryRepository(options: MemoryRepositoryOptions = {}
 /** The same repository as another process sees it: the same blobs and clock, nothing else. */
 export async function openAgain(
   { store, clock }: MemoryRepository,
-  options: Pick<MemoryRepositoryOptions, "seed" | "packBytesMax"> = {},
+  options: Pick<MemoryRepositoryOptions, "seed" | "packBytesMax" | "kernel"> = {},
 ): Promise<MemoryRepository> {
   return await openMemoryRepository({ store, clock, seed: "another", ...options });
 }

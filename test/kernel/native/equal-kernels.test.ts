@@ -1,7 +1,6 @@
 /** The two kernels make the same bytes of the same files, the same randomness and the same clock. */
 
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -15,6 +14,7 @@ import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { lacking } from "../../support/required.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { noise } from "../byte-sources.ts";
+import { drawsOf } from "./draws.ts";
 import { nativeAddon } from "./native-addon.ts";
 
 const { signal } = new AbortController();
@@ -32,16 +32,6 @@ const format: KernelFormat = {
   formatVersion: 3,
   packHeader: toUtf8("header"),
 };
-
-/** Draws as the native packer makes them of its seed: native/kernel/src/random_stream.rs. */
-function drawsOf(seedBytes: Uint8Array): RandomSource {
-  let drawn = 0n;
-  return (count) => {
-    const number = Buffer.alloc(8);
-    number.writeBigUInt64BE(drawn++);
-    return createHmac("sha256", seedBytes).update(number).digest().subarray(0, count);
-  };
-}
 
 /** A piece of the source: where it begins, and its length, often around a limit. */
 const anyFile = fc.tuple(
