@@ -78,7 +78,7 @@ export class ContentTable {
   /** Number of the record with this key, or -1. */
   find(key: Uint8Array): number {
     const at = this.lowerBound(key);
-    return at < this.count && compareBytes(this.key(at), key) === 0 ? at : -1;
+    return at < this.count && this.#compareKey(at, key) === 0 ? at : -1;
   }
 
   /** Number of the first record whose key is not less than `key`; `count` when all are less. */
@@ -87,7 +87,7 @@ export class ContentTable {
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareBytes(this.key(middle), key) < 0) low = middle + 1;
+      if (this.#compareKey(middle, key) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -140,6 +140,17 @@ export class ContentTable {
       if (prefix !== undefined && this.bytes[record * this.recordBytes] !== prefix) return;
       yield this.at(record);
     }
+  }
+
+  /** As `compareBytes` of a record's key and this one, without a view of it: most keys differ in the first few bytes. */
+  #compareKey(record: number, key: Uint8Array): number {
+    const start = record * this.recordBytes;
+    const length = Math.min(this.keyBytes, key.byteLength);
+    for (let i = 0; i < length; i++) {
+      const difference = (this.bytes[start + i] as number) - (key[i] as number);
+      if (difference !== 0) return difference;
+    }
+    return this.keyBytes - key.byteLength;
   }
 
   #fields(record: number): number {
@@ -225,24 +236,60 @@ export class ContentTableBuilder {
   }
 }
 
-/** All records of both, each key once. Linear. */
-export function mergeTables(a: ContentTable, b: ContentTable): ContentTable {
+/** What packs and forms are called in a merged table. */
+export interface MergedNames {
+  readonly packs: readonly string[];
+  readonly forms: readonly ContentForm[];
+  /** For each table the new number of each of its packs, and of each of its forms. */
+  readonly packNumbers: readonly Uint32Array[];
+  readonly formNumbers: readonly Uint8Array[];
+}
+
+/** Each once, in the order of the tables. */
+export function mergeNames(tables: readonly ContentTable[]): MergedNames {
+  const numberOfPack = new Map<string, number>();
+  const forms: ContentForm[] = [];
+  const packNumbers: Uint32Array[] = [];
+  const formNumbers: Uint8Array[] = [];
+  for (const table of tables) {
+    const numbers = Uint32Array.from(table.packs, (packId) => {
+      const known = numberOfPack.get(packId);
+      if (known !== undefined) return known;
+      numberOfPack.set(packId, numberOfPack.size);
+      return numberOfPack.size - 1;
+    });
+    packNumbers.push(numbers);
+    const numberOfForm = (form: ContentForm): number => {
+      const known = forms.findIndex((other) => sameForm(other, form));
+      return known >= 0 ? known : forms.push(form) - 1;
+    };
+    formNumbers.push(Uint8Array.from(table.forms.map(numberOfForm)));
+  }
+  assert(numberOfPack.size <= packsMax && forms.length <= formsMax, "a table names at most 2^24 packs and 256 forms");
+  return { packs: [...numberOfPack.keys()], forms, packNumbers, formNumbers };
+}
+
+/** All records of the tables, of which there is one at least; each key once. Neighbours are paired until one is left. */
+export function mergeTables(tables: readonly ContentTable[]): ContentTable {
+  let rest = tables;
+  while (rest.length > 1) {
+    const merged: ContentTable[] = [];
+    for (let i = 0; i < rest.length; i += 2) {
+      const [a, b] = [rest[i] as ContentTable, rest[i + 1]];
+      merged.push(b === undefined ? a : mergeTwo(a, b));
+    }
+    rest = merged;
+  }
+  assert(rest[0] !== undefined, "there is a table to merge");
+  return rest[0];
+}
+
+/** Linear. */
+function mergeTwo(a: ContentTable, b: ContentTable): ContentTable {
   assert(a.keyBytes === b.keyBytes, "tables of one repository have one key length");
   const merged = new Uint8Array(a.bytes.byteLength + b.bytes.byteLength);
-  const packs = [...a.packs];
-  const packNumberOf = new Map(packs.map((packId, number) => [packId, number]));
-  const packOfB = b.packs.map((packId) => {
-    const known = packNumberOf.get(packId);
-    if (known !== undefined) return known;
-    packNumberOf.set(packId, packs.length);
-    return packs.push(packId) - 1;
-  });
-  const forms = [...a.forms];
-  const formOfB = b.forms.map((form) => {
-    const known = forms.findIndex((other) => sameForm(other, form));
-    return known >= 0 ? known : forms.push(form) - 1;
-  });
-  assert(packs.length <= packsMax && forms.length <= formsMax, "a table names at most 2^24 packs and 256 forms");
+  const { packs, forms, packNumbers, formNumbers } = mergeNames([a, b]);
+  const [packOfB, formOfB] = [packNumbers[1] as Uint32Array, formNumbers[1] as Uint8Array];
 
   const view = viewOf(merged);
   const { recordBytes, keyBytes } = a;

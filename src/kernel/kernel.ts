@@ -1,7 +1,7 @@
 /**
  * The kernel: bytes in, bytes out. It reads files of an open folder, splits, hashes, looks up what is known, seals, and
- * builds packs; and on the way back opens, checks and gives plain bytes. It knows nothing of stores and indexes on storage.
- * The native one also walks trees and writes their folder objects.
+ * builds packs; and on the way back opens, checks and gives plain bytes. It makes tables of index blobs. The native one
+ * also walks trees and writes their folder objects. It knows nothing of stores, and which of their blobs count.
  *
  * The boundary is coarse on purpose: mebibytes and batches cross it, never one small buffer, and it never calls back.
  * `typescript/` is the reference implementation; a native twin lists the same functions in the same order.
@@ -16,6 +16,7 @@ export type KernelErrorCode =
   | "KERNEL_SEAL_BROKEN"
   | "KERNEL_CONTENT_MISMATCH"
   | "KERNEL_COMPRESSION_UNSUPPORTED"
+  | "KERNEL_INDEX_INVALID"
   | "KERNEL_CHOICE_INVALID"
   | "KERNEL_NATIVE_UNAVAILABLE";
 
@@ -245,6 +246,8 @@ export interface PackerOptions {
 
 export interface Kernel {
   readonly name: "typescript" | "native";
+  /** scrypt with N = 65536, r = 8, p = 1, 32 bytes of it: a tenth of a second and 64 MiB, on a thread of its own. */
+  scrypt(password: Uint8Array, salt: Uint8Array): Promise<Uint8Array>;
   /** The repository's content hash of some bytes. */
   hash(format: KernelFormat, bytes: Uint8Array): Uint8Array;
   /** nonce(12) ‖ ciphertext ‖ tag(16); `iv` is key derivation input and additional data. */
@@ -259,5 +262,12 @@ export interface Kernel {
   openContents(format: KernelFormat, fetched: Uint8Array, items: readonly SealedContent[]): Uint8Array[];
   /** `u32 compression id ‖ stream` to plain bytes, at most `bytesMax`. Errors as `openContents`, without `detail`. */
   expand(stored: Uint8Array, bytesMax: number): Uint8Array;
+  /**
+   * The table of a sealed index blob, whose bytes are not to be written to meanwhile. As `decodeIndex`, in keys of the
+   * format's length. Throws KERNEL_SEAL_BROKEN or KERNEL_INDEX_INVALID. Memory: the table, natively.
+   */
+  openIndex(format: KernelFormat, sealed: Uint8Array, iv: Uint8Array): Promise<ContentTable>;
+  /** As `mergeTables`: of one table at least. Memory: the merged table beside those that it is made of. */
+  mergeTables(tables: readonly ContentTable[]): Promise<ContentTable>;
   createPacker(options: PackerOptions): Packer;
 }

@@ -26,6 +26,7 @@ import {
 } from "./format/repository-format.ts";
 import { CommittedIndex } from "./index/committed-index.ts";
 import { EncryptedBlobs } from "./index/encrypted-blob.ts";
+import { IndexAhead } from "./index/index-listing.ts";
 import { loadManifests, type Manifests } from "./manifest/manifests.ts";
 import { ObjectReader } from "./object/object-reader.ts";
 import { RepositoryWriter } from "./repository-writer.ts";
@@ -35,7 +36,6 @@ import { RepositoryWriter } from "./repository-writer.ts";
  * so that none is used that is older than fifteen (docs/format/concurrency.md).
  */
 const viewAgeMaxMs = 10 * 60_000;
-const sealOverheadBytes = 28;
 
 /** How Velero's clients name themselves; who owns maintenance in its repositories. */
 export const veleroIdentity: ClientIdentity = { userName: "default", hostName: "default" };
@@ -56,9 +56,11 @@ export interface OpenOptions {
 export async function openRepository(options: OpenOptions): Promise<Repository> {
   const { store, password, clock, signal, warn } = options;
   try {
-    const opened = await openFormat(store, password, { signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
+    await using ahead = new IndexAhead(store, clock, signal);
+    const kernel = options.kernel ?? processKernel(warn);
+    const opened = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
     const repository = new Repository(options, opened);
-    await repository.refresh(signal);
+    await repository.index.refresh(signal, await ahead.listing());
     return repository;
   } catch (error) {
     await store[Symbol.asyncDispose]();
@@ -73,7 +75,8 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
 export async function createRepository(options: OpenOptions): Promise<Repository> {
   const { store, password, signal, random = systemRandom } = options;
   try {
-    await createFormat(store, password, { signal, random });
+    const kernel = options.kernel ?? processKernel(options.warn);
+    await createFormat(store, password, { kernel, signal, random });
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;
@@ -131,8 +134,7 @@ export class Repository implements AsyncDisposable {
       store,
       blobs: this.#blobs,
       epochs: opened.format.epochs,
-      keyBytes: 1 + kernel.hash(this.#kernelFormat, new Uint8Array(0)).byteLength,
-      sealOverheadBytes,
+      kernel,
       clock,
     });
     this.#contents = new ContentReader({ store, index: this.index, kernel, format: this.#kernelFormat });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { scryptSync } from "node:crypto";
 import {
   appendFileSync,
   closeSync,
@@ -62,12 +63,28 @@ const mebibyte = 1 << 20;
 
 export function describeKernelContract(kernel: Kernel): void {
   describe(`the contract of kernels holds for the ${kernel.name} kernel`, () => {
+    describeKeyDerivation(kernel);
     describeHash(kernel);
     describeSeal(kernel);
     describeOpenContents(kernel);
     describeExpand(kernel);
     describeStoreBytes(kernel);
     describeStoreFiles(kernel);
+  });
+}
+
+function describeKeyDerivation(kernel: Kernel): void {
+  test("a key is derived of a password as OpenSSL does it, also of an empty one and of two at once", async () => {
+    const given = [
+      [toUtf8("static-passw0rd"), Uint8Array.from({ length: 32 }, (_, i) => 7 * i)],
+      [new Uint8Array(0), toUtf8("salt")],
+    ] as const;
+    const cost = { N: 65_536, r: 8, p: 1, maxmem: 96 << 20 };
+    const keys = await Promise.all(given.map(([password, salt]) => kernel.scrypt(password, salt)));
+    assert.deepEqual(
+      keys.map(toHex),
+      given.map(([password, salt]) => toHex(scryptSync(password, salt, 32, cost))),
+    );
   });
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fromUtf8, toHex } from "../../src/base/bytes.ts";
 import { hasCode } from "../../src/base/errors.ts";
+import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
 import { deriveContentSecret, deriveFormatKey, deriveKey, openSecrets } from "../../src/repository/format/keys.ts";
 import {
@@ -29,7 +30,11 @@ describe("docs/format/format-blob.md", () => {
   it("shows the format blob and the settings that a new repository gets", async () => {
     const store = new MemoryBlobStore();
     const drawn = [exampleUniqueId, exampleSecret, exampleMasterKey];
-    await createFormat(store, examplePassword, { signal, random: (count) => drawn.shift() ?? exampleRandom(count) });
+    await createFormat(store, examplePassword, {
+      kernel: typescriptKernel,
+      signal,
+      random: (count) => drawn.shift() ?? exampleRandom(count),
+    });
     assert.equal(fromUtf8(await store.get(formatBlobId, { signal })), `${page.block("Example", "json")}\n`);
     assert.equal(toHex(await store.get(blobConfigBlobId, { signal })), toHex(page.bytes("Example")));
   });
@@ -38,7 +43,7 @@ describe("docs/format/format-blob.md", () => {
     const store = new MemoryBlobStore();
     await store.put(formatBlobId, [Buffer.from(page.block("Example", "json"))], { signal });
     await store.put(blobConfigBlobId, [page.bytes("Example")], { signal });
-    const { format } = await openFormat(store, examplePassword, { signal, nowMs: 0 });
+    const { format } = await openFormat(store, examplePassword, { kernel: typescriptKernel, signal, nowMs: 0 });
     assert.deepEqual(
       [format.masterKey, format.hashSecret, format.uniqueId].map(toHex),
       [exampleMasterKey, exampleSecret, exampleUniqueId].map(toHex),
@@ -50,13 +55,14 @@ describe("docs/format/format-blob.md", () => {
   });
 
   it("shows the derived keys", async () => {
-    const formatKey = await deriveFormatKey("scrypt-65536-8-1", examplePassword, exampleUniqueId);
+    const formatKey = await deriveFormatKey("scrypt-65536-8-1", examplePassword, exampleUniqueId, typescriptKernel);
     const derived = {
       "format key": formatKey,
       "format key by pbkdf2-sha256-600000": await deriveFormatKey(
         "pbkdf2-sha256-600000",
         examplePassword,
         exampleUniqueId,
+        typescriptKernel,
       ),
       "AES key": deriveKey(formatKey, exampleUniqueId, "AES"),
       "AES additional": deriveKey(formatKey, exampleUniqueId, "CHECKSUM"),
@@ -68,9 +74,11 @@ describe("docs/format/format-blob.md", () => {
 
   it("names every key derivation that is understood", async () => {
     for (const [name = ""] of page.table("| `keyAlgo` | KDF |")) {
-      await assert.doesNotReject(deriveFormatKey(name, "password", exampleUniqueId), name);
+      await assert.doesNotReject(deriveFormatKey(name, "password", exampleUniqueId, typescriptKernel), name);
     }
-    await assert.rejects(deriveFormatKey("argon2", "password", exampleUniqueId), { code: "REPOSITORY_UNSUPPORTED" });
+    await assert.rejects(deriveFormatKey("argon2", "password", exampleUniqueId, typescriptKernel), {
+      code: "REPOSITORY_UNSUPPORTED",
+    });
   });
 
   it("tells when an upgrade lock is in force", () => {

@@ -66,7 +66,7 @@ describe("docs/format/contents.md", () => {
     for (const [first = "", second = "", counts] of page.table("| first | second | counts |")) {
       const tables = [tableOf(first), tableOf(second)] as const;
       const winner = counts === "first" ? tables[0] : tables[1];
-      for (const merged of [mergeTables(...tables), mergeTables(tables[1], tables[0])]) {
+      for (const merged of [mergeTables(tables), mergeTables([tables[1], tables[0]])]) {
         assert.equal(merged.count, 1);
         assert.deepEqual(merged.at(0), winner.at(0), `${first}, ${second}`);
       }

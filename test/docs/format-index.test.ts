@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { concatBytes, toHex } from "../../src/base/bytes.ts";
 import { type ContentForm, type ContentRecord, ContentTableBuilder } from "../../src/kernel/content-table.ts";
+import { decodeIndex, encodeIndex } from "../../src/kernel/index-codec.ts";
 import { keyOf, parseContentId } from "../../src/repository/content/content-id.ts";
-import { decodeIndex, encodeIndex } from "../../src/repository/index/index-codec.ts";
 import { Page } from "./page.ts";
 
 const sealOverheadBytes = 28;
@@ -30,7 +30,9 @@ for (const version of [1, 2] as const) {
       const longer = decodeIndex(concatBytes([bytes, new Uint8Array(32).fill(0x22)]), 17, sealOverheadBytes);
       assert.equal(longer.count, 3);
       for (const length of [0, 5, 100]) {
-        assert.throws(() => decodeIndex(bytes.subarray(0, length), 17, sealOverheadBytes), { code: "INDEX_INVALID" });
+        assert.throws(() => decodeIndex(bytes.subarray(0, length), 17, sealOverheadBytes), {
+          code: "KERNEL_INDEX_INVALID",
+        });
       }
     });
   });

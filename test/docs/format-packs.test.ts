@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { concatBytes, toHex, toUtf8 } from "../../src/base/bytes.ts";
+import { decodeIndex } from "../../src/kernel/index-codec.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import { packTail } from "../../src/repository/content/pack-tail.ts";
 import { recoverableCopy } from "../../src/repository/format/kernel-format.ts";
-import { decodeIndex } from "../../src/repository/index/index-codec.ts";
 import { exampleFormat, exampleRandom } from "./example-repository.ts";
 import { bytesOfHex, Page } from "./page.ts";
 

@@ -95,9 +95,9 @@ test("merging is like building one table of all records, in whatever order and g
       const [first, second, third] = [tableOf(a), tableOf(b), tableOf(c)];
       const expected = [...modelOf([...a, ...b, ...c]).values()].map(decisive);
       for (const merged of [
-        mergeTables(mergeTables(first, second), third),
-        mergeTables(first, mergeTables(second, third)),
-        mergeTables(mergeTables(third, first), second),
+        mergeTables([mergeTables([first, second]), third]),
+        mergeTables([first, mergeTables([second, third])]),
+        mergeTables([third, first, second]),
       ]) {
         assert.deepEqual([...merged.records()].map(decisive), expected);
       }
@@ -108,7 +108,7 @@ test("merging is like building one table of all records, in whatever order and g
 test("a merged record keeps all its fields, also where packs and forms have other numbers", () => {
   fc.assert(
     fc.property(fc.uniqueArray(anyRecord, { selector: ({ key }) => toHex(key) }), fc.nat(40), (records, at) => {
-      const merged = mergeTables(tableOf(records.slice(0, at)), tableOf(records.slice(at)));
+      const merged = mergeTables([tableOf(records.slice(0, at)), tableOf(records.slice(at))]);
       assert.deepEqual([...merged.records()].map(plain), [...modelOf(records).values()].map(plain));
     }),
   );

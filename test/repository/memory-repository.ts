@@ -5,6 +5,7 @@ import { toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
+import { encodeIndex } from "../../src/kernel/index-codec.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import type { BlobId, BlobMetadata, BlobStore, ByteRange, PutOptions } from "../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
@@ -12,7 +13,6 @@ import { type ContentId, contentIdOf, keyOf } from "../../src/repository/content
 import { kernelFormatOf } from "../../src/repository/format/kernel-format.ts";
 import type { RepositoryFormat } from "../../src/repository/format/repository-format.ts";
 import { EncryptedBlobs } from "../../src/repository/index/encrypted-blob.ts";
-import { encodeIndex } from "../../src/repository/index/index-codec.ts";
 import { Repository } from "../../src/repository/repository.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type JsonFields, openStored, password, putFormat, signal } from "./stored-format.ts";

@@ -17,11 +17,14 @@ use fsb_kernel::events::EventBatch;
 use fsb_kernel::file_pipeline::{FilePipeline, FileToStore, Interrupted};
 use fsb_kernel::format::Format;
 use fsb_kernel::hashing::{ContentHasher, HASH_BYTES, SECRET_BYTES_MAX};
+use fsb_kernel::index_blob::{self, DecodedIndex};
 use fsb_kernel::packer::{self, FullPack, PackKind};
 use fsb_kernel::random_stream::SEED_BYTES;
+use fsb_kernel::scrypt;
 use fsb_kernel::sealing::{NONCE_BYTES, Sealer};
+use fsb_kernel::table_merge::{self, MergeSource};
 use fsb_kernel::volume::errno_name::errno_name;
-use napi::bindgen_prelude::{AsyncTask, Either, Error, Result, Status, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, Either, Error, Result, Status, Uint8Array, Uint32Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
@@ -46,6 +49,28 @@ fn opened(result: std::result::Result<Vec<u8>, KernelError>) -> Opened {
     match result {
         Ok(plain) => Either::A(plain.into()),
         Err(error) => Either::B(error.into()),
+    }
+}
+
+/// scrypt without the PBKDF2 before and after it.
+#[napi(catch_unwind)]
+pub fn scrypt_mix(block: &[u8]) -> Result<AsyncTask<ScryptMix>> {
+    let block = block.try_into().map_err(|_| misused("a block has 1024 bytes"))?;
+    Ok(AsyncTask::new(ScryptMix(block)))
+}
+
+pub struct ScryptMix([u8; scrypt::BLOCK_BYTES]);
+
+impl Task for ScryptMix {
+    type Output = [u8; scrypt::BLOCK_BYTES];
+    type JsValue = Uint8Array;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        caught(|| scrypt::mix(&self.0))?.map_err(|error| Error::from_reason(format!("64 MiB of memory: {error}")))
+    }
+
+    fn resolve(&mut self, _: Env, mixed: Self::Output) -> Result<Uint8Array> {
+        Ok(mixed.to_vec().into())
     }
 }
 
@@ -100,6 +125,104 @@ pub fn open_contents(
 #[napi(catch_unwind)]
 pub fn expand(stored: &[u8], bytes_max: f64) -> Opened {
     opened(compression::expand(stored, bytes_max as usize))
+}
+
+#[napi(object)]
+pub struct Index {
+    /// Of a ContentTable.
+    pub records: Uint8Array,
+    pub packs: Vec<String>,
+    /// Of each form: compression id, format version, encryption key id.
+    pub forms: Vec<u32>,
+}
+
+impl From<DecodedIndex> for Index {
+    fn from(index: DecodedIndex) -> Self {
+        let DecodedIndex { records, packs, forms } = index;
+        let numbers =
+            |form: index_blob::Form| [form.compression_id, form.format_version.into(), form.encryption_key_id.into()];
+        Self { records: records.into(), packs, forms: forms.into_iter().flat_map(numbers).collect() }
+    }
+}
+
+#[napi(catch_unwind)]
+pub fn open_index(content_secret: &[u8], sealed: Uint8Array, iv: &[u8]) -> AsyncTask<OpenIndex> {
+    AsyncTask::new(OpenIndex { sealer: Sealer::new(content_secret), sealed, iv: iv.to_vec() })
+}
+
+pub struct OpenIndex {
+    sealer: Sealer,
+    sealed: Uint8Array,
+    iv: Vec<u8>,
+}
+
+impl Task for OpenIndex {
+    type Output = std::result::Result<DecodedIndex, KernelError>;
+    type JsValue = Either<Index, Failure>;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        caught(|| {
+            let mut plain = vec![];
+            self.sealer.open_onto(&mut plain, &self.sealed, &self.iv)?;
+            index_blob::decode(plain)
+        })
+    }
+
+    fn resolve(&mut self, _: Env, index: Self::Output) -> Result<Self::JsValue> {
+        Ok(match index {
+            Ok(index) => Either::A(index.into()),
+            Err(error) => Either::B(error.into()),
+        })
+    }
+}
+
+#[napi(object)]
+pub struct TableToMerge {
+    pub records: Uint8Array,
+    /// The numbers that its packs and forms have in the merged table.
+    pub packs: Uint32Array,
+    pub forms: Uint8Array,
+}
+
+/// `pack_names` one behind the other, and where each ends.
+#[napi(catch_unwind)]
+pub fn merge_tables(
+    tables: Vec<TableToMerge>,
+    pack_names: Uint8Array,
+    name_ends: Uint32Array,
+) -> AsyncTask<MergeTables> {
+    AsyncTask::new(MergeTables { tables, pack_names, name_ends })
+}
+
+pub struct MergeTables {
+    tables: Vec<TableToMerge>,
+    pack_names: Uint8Array,
+    name_ends: Uint32Array,
+}
+
+impl Task for MergeTables {
+    type Output = Vec<u8>;
+    type JsValue = Uint8Array;
+
+    fn compute(&mut self) -> Result<Vec<u8>> {
+        caught(|| {
+            let sources: Vec<_> = self
+                .tables
+                .iter()
+                .map(|TableToMerge { records, packs, forms }| MergeSource { records, packs, forms })
+                .collect();
+            let starts = [0].iter().chain(self.name_ends.iter());
+            let names: Vec<_> = starts
+                .zip(self.name_ends.iter())
+                .map(|(&start, &end)| &self.pack_names[start as usize..end as usize])
+                .collect();
+            table_merge::merge(&sources, &names)
+        })
+    }
+
+    fn resolve(&mut self, _: Env, records: Vec<u8>) -> Result<Uint8Array> {
+        Ok(records.into())
+    }
 }
 
 #[napi(object)]

@@ -11,8 +11,9 @@ pub const KEY_BYTES: usize = 1 + HASH_BYTES;
 pub type Key = [u8; KEY_BYTES];
 
 const FIELD_BYTES: usize = 20;
-const RECORD_BYTES: usize = KEY_BYTES + FIELD_BYTES;
-const DELETED_BIT: u32 = 0x8000_0000;
+pub const RECORD_BYTES: usize = KEY_BYTES + FIELD_BYTES;
+pub type Record = [u8; RECORD_BYTES];
+pub const DELETED_BIT: u32 = 0x8000_0000;
 
 /// Bytes that stay as they are for as long as they are held.
 pub trait TableBytes: AsRef<[u8]> + Send + Sync {}

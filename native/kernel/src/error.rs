@@ -7,6 +7,7 @@ pub enum ErrorCode {
     SealBroken,
     ContentMismatch,
     CompressionUnsupported,
+    IndexInvalid,
 }
 
 impl ErrorCode {
@@ -15,6 +16,7 @@ impl ErrorCode {
             Self::SealBroken => "KERNEL_SEAL_BROKEN",
             Self::ContentMismatch => "KERNEL_CONTENT_MISMATCH",
             Self::CompressionUnsupported => "KERNEL_COMPRESSION_UNSUPPORTED",
+            Self::IndexInvalid => "KERNEL_INDEX_INVALID",
         }
     }
 }

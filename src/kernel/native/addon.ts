@@ -11,6 +11,20 @@ export interface NativeFailure {
   readonly item?: number;
 }
 
+export interface NativeIndex {
+  readonly records: Uint8Array;
+  readonly packs: readonly string[];
+  /** Of each form: compression id, format version, encryption key id. */
+  readonly forms: readonly number[];
+}
+
+export interface NativeTableToMerge {
+  readonly records: Uint8Array;
+  /** The numbers that its packs and forms have in the merged table. */
+  readonly packs: Uint32Array;
+  readonly forms: Uint8Array;
+}
+
 export interface NativeTable {
   readonly keyBytes: number;
   /** Held for as long as the packer knows the table, and never written to. */
@@ -109,6 +123,8 @@ export interface NativeTreeRun {
 }
 
 export interface NativeAddon {
+  /** scrypt without the PBKDF2 before and after it: a block of 1024 bytes. */
+  scryptMix(block: Uint8Array): Promise<Uint8Array>;
   hash(hashSecret: Uint8Array, bytes: Uint8Array): Uint8Array;
   seal(contentSecret: Uint8Array, plain: Uint8Array, iv: Uint8Array, nonce: Uint8Array): Uint8Array;
   open(contentSecret: Uint8Array, sealed: Uint8Array, iv: Uint8Array): Uint8Array | NativeFailure;
@@ -121,6 +137,9 @@ export interface NativeAddon {
     hashes: Uint8Array,
   ): Uint8Array | NativeFailure;
   expand(stored: Uint8Array, bytesMax: number): Uint8Array | NativeFailure;
+  openIndex(contentSecret: Uint8Array, sealed: Uint8Array, iv: Uint8Array): Promise<NativeIndex | NativeFailure>;
+  /** The records of the merged table. `packNames` one behind the other, and where each ends. */
+  mergeTables(tables: readonly NativeTableToMerge[], packNames: Uint8Array, nameEnds: Uint32Array): Promise<Uint8Array>;
   readonly Packer: new (options: NativePackerOptions) => NativePacker;
 }
 

@@ -1,17 +1,31 @@
 /** The kernel over the addon: every answer is that of the reference, made by native/kernel. */
 
-import { concatBytes } from "../../base/bytes.ts";
+import { strict as assert } from "node:assert";
+import { pbkdf2 } from "node:crypto";
+import { promisify } from "node:util";
+import { concatBytes, toUtf8 } from "../../base/bytes.ts";
+import { ContentTable, mergeNames } from "../content-table.ts";
 import { type Kernel, KernelError, type KernelErrorCode, type SealedContent } from "../kernel.ts";
-import type { NativeAddon, NativeFailure } from "./addon.ts";
+import type { NativeAddon, NativeFailure, NativeIndex } from "./addon.ts";
 import { NativeKernelPacker } from "./packer.ts";
 
 const nonceBytes = 12;
 const hashBytes = 16;
+const keyBytes = 1 + hashBytes;
+/** 128 × r for r = 8. */
+const scryptBlockBytes = 1024;
+const formatKeyBytes = 32;
+
+const pbkdf2Key = promisify(pbkdf2);
 
 /** `threads` read, split and hash for each packer; more than 16 are not used. */
 export function createNativeKernel(addon: NativeAddon, threads: number): Kernel {
   return {
     name: "native",
+    scrypt: async (password, salt) => {
+      const block = await pbkdf2Key(password, salt, 1, scryptBlockBytes, "sha256");
+      return await pbkdf2Key(password, await addon.scryptMix(block), 1, formatKeyBytes, "sha256");
+    },
     hash: (format, bytes) => addon.hash(format.hashSecret, bytes),
     seal: (format, plain, iv, random) => addon.seal(format.contentSecret, plain, iv, random(nonceBytes)),
     open: (format, sealed, iv) => opened(addon.open(format.contentSecret, sealed, iv)),
@@ -31,6 +45,8 @@ export function createNativeKernel(addon: NativeAddon, threads: number): Kernel 
       });
     },
     expand: (stored, bytesMax) => opened(addon.expand(stored, bytesMax)),
+    openIndex: async ({ contentSecret }, sealed, iv) => tableOf(await addon.openIndex(contentSecret, sealed, iv)),
+    mergeTables: (tables) => mergeTables(addon, tables),
     createPacker: (options) => new NativeKernelPacker(addon, options, threads),
   };
 }
@@ -44,10 +60,52 @@ function assertHashes(items: readonly SealedContent[]): void {
   });
 }
 
+function tableOf(answer: NativeIndex | NativeFailure): ContentTable {
+  if ("code" in answer) throw errorOf(answer);
+  const { records, packs, forms } = answer;
+  const formAt = (i: number) => {
+    const [compressionId = 0, formatVersion = 0, encryptionKeyId = 0] = forms.slice(3 * i, 3 * i + 3);
+    return { compressionId, formatVersion, encryptionKeyId };
+  };
+  return new ContentTable(
+    keyBytes,
+    records,
+    packs,
+    Array.from({ length: forms.length / 3 }, (_, i) => formAt(i)),
+  );
+}
+
+async function mergeTables(addon: NativeAddon, tables: readonly ContentTable[]): Promise<ContentTable> {
+  const [first] = tables;
+  assert(first !== undefined, "there is a table to merge");
+  assert(
+    tables.every((table) => table.keyBytes === keyBytes),
+    "tables of one repository have one key length",
+  );
+  if (tables.length === 1) return first;
+  const { packs, forms, packNumbers, formNumbers } = mergeNames(tables);
+  let end = 0;
+  const names = packs.map(toUtf8);
+  const ends = Uint32Array.from(names, ({ byteLength }) => {
+    end += byteLength;
+    return end;
+  });
+  const sources = tables.map(({ bytes }, i) => ({
+    records: bytes,
+    packs: packNumbers[i] as Uint32Array,
+    forms: formNumbers[i] as Uint8Array,
+  }));
+  return new ContentTable(keyBytes, await addon.mergeTables(sources, concatBytes(names), ends), packs, forms);
+}
+
 function opened(answer: Uint8Array | NativeFailure): Uint8Array {
   if (answer instanceof Uint8Array) return answer;
+  throw errorOf(answer);
+}
+
+function errorOf(answer: NativeFailure): KernelError {
   const code = answer.code as KernelErrorCode;
-  throw new KernelError(code, answer.message, {
+  return new KernelError(code, answer.message, {
     ...(answer.item !== undefined && { detail: { item: answer.item } }),
     ...(code === "KERNEL_COMPRESSION_UNSUPPORTED" && {
       hint: "read it with kopia; this version reads gzip, pgzip, zstd and deflate",

@@ -1,6 +1,10 @@
 /** The reference kernel in TypeScript: correct first, on `@noble/hashes` and `node:crypto`. */
 
+import { scrypt } from "node:crypto";
+import { promisify } from "node:util";
 import { equalBytes } from "../../base/bytes.ts";
+import { mergeTables } from "../content-table.ts";
+import { decodeIndex } from "../index-codec.ts";
 import { type Kernel, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
 import { contentHash } from "./blake2b.ts";
 import { compressionIdOf, decompress } from "./compression.ts";
@@ -9,9 +13,21 @@ import { sealInto, sealOverheadBytes, unseal } from "./sealing.ts";
 
 const nonceBytes = 12;
 const ivBytes = 16;
+const hashBytes = 16;
+const keyBytes = 1 + hashBytes;
+const formatKeyBytes = 32;
+/** 128 × N × r = 64 MiB for N = 65536, r = 8; OpenSSL asks for a little more. */
+const scryptMemoryMax = 96 << 20;
+
+const scryptKey = promisify(
+  (password: Uint8Array, salt: Uint8Array, done: (error: Error | null, key: Buffer) => void) => {
+    scrypt(password, salt, formatKeyBytes, { N: 65_536, r: 8, p: 1, maxmem: scryptMemoryMax }, done);
+  },
+);
 
 export const typescriptKernel: Kernel = {
   name: "typescript",
+  scrypt: scryptKey,
   hash: contentHash,
   seal: (format, plain, iv, random) => {
     const sealed = new Uint8Array(plain.byteLength + sealOverheadBytes);
@@ -21,6 +37,9 @@ export const typescriptKernel: Kernel = {
   open: (format, sealed, iv) => unseal(format.contentSecret, sealed, iv),
   openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
   expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
+  openIndex: async (format, sealed, iv) =>
+    decodeIndex(unseal(format.contentSecret, sealed, iv), keyBytes, sealOverheadBytes),
+  mergeTables: async (tables) => mergeTables(tables),
   createPacker: (options) => new TypeScriptPacker(options),
 };
 

@@ -12,7 +12,7 @@ import type { Clock } from "../../base/clock.ts";
 import { BoundedLane } from "../../base/concurrency.ts";
 import { isAbort } from "../../base/errors.ts";
 import type { RandomSource } from "../../base/random.ts";
-import { type ContentTable, mergeTables } from "../../kernel/content-table.ts";
+import type { ContentTable } from "../../kernel/content-table.ts";
 import type {
   BytesToStore,
   Chunk,
@@ -164,10 +164,10 @@ export class ContentWriter implements AsyncDisposable {
   async flush(signal: AbortSignal): Promise<void> {
     for (const pack of this.#packer.finishPacks()) await this.#take(pack, signal);
     await this.#puts.drain();
-    const pending = mergeAll(this.#pending);
     await this.#options.assertWritable(signal);
-    if (pending !== undefined) {
-      const { store, blobs, index, epochs, indexVersion, clock } = this.#options;
+    if (this.#pending.length > 0) {
+      const { store, blobs, index, epochs, indexVersion, clock, kernel } = this.#options;
+      const pending = await kernel.mergeTables(this.#pending);
       const session = this.#session as SessionId;
       await writeIndex(pending, session, { store, blobs, index, epochs, indexVersion, clock }, signal);
       this.#pending = [];
@@ -237,18 +237,4 @@ export class ContentWriter implements AsyncDisposable {
     const signal = AbortSignal.timeout(markerTimeoutMs);
     await this.#options.store.delete(marker, { signal }).catch(() => undefined); // It expires by itself.
   }
-}
-
-/** Pairs neighbours until one is left, so that each entry is copied a logarithmic number of times. */
-function mergeAll(tables: readonly ContentTable[]): ContentTable | undefined {
-  let rest = tables;
-  while (rest.length > 1) {
-    const merged: ContentTable[] = [];
-    for (let i = 0; i < rest.length; i += 2) {
-      const [a, b] = [rest[i] as ContentTable, rest[i + 1]];
-      merged.push(b === undefined ? a : mergeTables(a, b));
-    }
-    rest = merged;
-  }
-  return rest[0];
 }

@@ -9,8 +9,8 @@ import { crc32 } from "node:zlib";
 import { concatBytes } from "../../base/bytes.ts";
 import type { RandomSource } from "../../base/random.ts";
 import type { ContentTable } from "../../kernel/content-table.ts";
+import { encodeIndex } from "../../kernel/index-codec.ts";
 import type { Kernel, KernelFormat } from "../../kernel/kernel.ts";
-import { encodeIndex } from "../index/index-codec.ts";
 
 const paddingBlock = 4096;
 const indexSuffixBytes = 32;

@@ -4,10 +4,11 @@
  * Source: docs/format/format-blob.md; kopia repo/format/crypto.go and internal/crypto.
  */
 
-import { createCipheriv, createDecipheriv, hkdfSync, pbkdf2, scrypt } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import { toUtf8 } from "../../base/bytes.ts";
 import type { RandomSource } from "../../base/random.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import { FormatError } from "./format-error.ts";
 
 export const defaultKeyAlgorithm = "scrypt-65536-8-1";
@@ -16,20 +17,14 @@ const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 const saltBytesMin = 16;
-/** 128 × N × r = 64 MiB for N = 65536, r = 8; OpenSSL asks for a little more. */
-const scryptMemoryMax = 96 << 20;
-
-const scryptAtOnce = promisify(
-  (password: Uint8Array, salt: Uint8Array, done: (error: Error | null, key: Buffer) => void) => {
-    scrypt(password, salt, keyBytes, { N: 65_536, r: 8, p: 1, maxmem: scryptMemoryMax }, done);
-  },
-);
+/** What of a kernel makes a key of a password. */
+export type KeyDeriver = Pick<Kernel, "scrypt">;
 
 let lastScrypt: Promise<unknown> = Promise.resolve();
 
 /** One after another, so that jobs that start together take the 64 MiB once. */
-function scryptKey(password: Uint8Array, salt: Uint8Array): Promise<Buffer> {
-  const key = lastScrypt.then(() => scryptAtOnce(password, salt));
+function scryptKey(password: Uint8Array, salt: Uint8Array, kernel: KeyDeriver): Promise<Uint8Array> {
+  const key = lastScrypt.then(() => kernel.scrypt(password, salt));
   lastScrypt = key.catch(() => undefined); // Its caller has it.
   return key;
 }
@@ -41,6 +36,7 @@ export async function deriveFormatKey(
   keyAlgorithm: string,
   password: string,
   uniqueId: Uint8Array,
+  kernel: KeyDeriver,
 ): Promise<Uint8Array> {
   if (uniqueId.byteLength < saltBytesMin) {
     throw new FormatError(
@@ -51,7 +47,7 @@ export async function deriveFormatKey(
   const secret = toUtf8(password);
   switch (keyAlgorithm) {
     case defaultKeyAlgorithm:
-      return await scryptKey(secret, uniqueId);
+      return await scryptKey(secret, uniqueId, kernel);
     case "pbkdf2-sha256-600000":
       return await pbkdf2Key(secret, uniqueId, 600_000, keyBytes, "sha256");
     case "pbkdf2": // kopia 0.16 and 0.17

@@ -12,7 +12,7 @@ import { hasCode } from "../../base/errors.ts";
 import type { RandomSource } from "../../base/random.ts";
 import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
 import { FormatError } from "./format-error.ts";
-import { defaultKeyAlgorithm, deriveFormatKey, openSecrets, sealSecrets } from "./keys.ts";
+import { defaultKeyAlgorithm, deriveFormatKey, type KeyDeriver, openSecrets, sealSecrets } from "./keys.ts";
 import { assertFeaturesUnderstood, assertNotUpgrading, type UpgradeLock } from "./upgrade.ts";
 
 export const formatBlobId = parseBlobId("kopia.repository");
@@ -59,26 +59,36 @@ const nsPerMs = 1_000_000;
 export async function openFormat(
   store: BlobStore,
   password: string,
-  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+  options: OpenFormatOptions & { readonly kernel: KeyDeriver },
 ): Promise<OpenedFormat> {
   const formatBlob = await readFormatBlob(store, options.signal);
   const outer = parseOuter(formatBlob);
-  const formatKey = await deriveFormatKey(outer.keyAlgorithm, password, outer.uniqueId);
-  return { format: await openWithKey(store, formatBlob, outer, formatKey, options), formatKey };
+  const blobConfig = readBlobConfig(store, options.signal);
+  blobConfig.catch(() => undefined); // Heard of below, unless the key comes to nothing first.
+  try {
+    const formatKey = await deriveFormatKey(outer.keyAlgorithm, password, outer.uniqueId, options.kernel);
+    return { format: await openWithKey(store, formatBlob, outer, formatKey, blobConfig, options), formatKey };
+  } finally {
+    await blobConfig.catch(() => undefined);
+  }
+}
+
+export interface OpenFormatOptions {
+  readonly signal: AbortSignal;
+  readonly nowMs: number;
+  readonly warn?: (message: string) => void;
 }
 
 /** Reads the format again: finds an upgrade lock, new epoch parameters, or that the password was changed meanwhile. */
 export async function refreshFormat(
   store: BlobStore,
-  opened: Pick<OpenedFormat, "formatKey">,
-  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+  { formatKey }: Pick<OpenedFormat, "formatKey">,
+  options: OpenFormatOptions,
 ): Promise<OpenedFormat> {
   const formatBlob = await readFormatBlob(store, options.signal);
   const outer = parseOuter(formatBlob);
-  return {
-    format: await openWithKey(store, formatBlob, outer, opened.formatKey, options),
-    formatKey: opened.formatKey,
-  };
+  const blobConfig = await readBlobConfig(store, options.signal);
+  return { format: await openWithKey(store, formatBlob, outer, formatKey, blobConfig, options), formatKey };
 }
 
 /**
@@ -91,13 +101,13 @@ export async function refreshFormat(
 export async function createFormat(
   store: BlobStore,
   password: string,
-  options: { readonly signal: AbortSignal; readonly random: RandomSource },
+  options: { readonly signal: AbortSignal; readonly random: RandomSource; readonly kernel: KeyDeriver },
 ): Promise<void> {
-  const { signal, random } = options;
+  const { signal, random, kernel } = options;
   if ((await store.metadata(formatBlobId, { signal })) !== undefined) throw repositoryExists(store);
   await assertNothingStored(store, signal);
   const uniqueId = random(32);
-  const formatKey = await deriveFormatKey(defaultKeyAlgorithm, password, uniqueId);
+  const formatKey = await deriveFormatKey(defaultKeyAlgorithm, password, uniqueId, kernel);
   const inner = {
     format: {
       hash: "BLAKE2B-256-128",
@@ -197,7 +207,8 @@ async function openWithKey(
   formatBlob: Uint8Array,
   outer: OuterFormat,
   formatKey: Uint8Array,
-  options: { readonly signal: AbortSignal; readonly nowMs: number; readonly warn?: (message: string) => void },
+  blobConfig: Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  options: OpenFormatOptions,
 ): Promise<RepositoryFormat> {
   const plain = openSecrets(formatKey, outer.uniqueId, outer.sealedFormat);
   if (plain === undefined) {
@@ -213,7 +224,7 @@ async function openWithKey(
   const json = asObject(wrapper.format, "the format in kopia.repository");
   assertFeaturesUnderstood(json.requiredFeatures, options.warn);
   assertNotUpgrading(json.upgradeLock as UpgradeLock | undefined, options.nowMs);
-  const retentionMode = await readRetentionMode(store, outer.uniqueId, formatKey, options.signal);
+  const retentionMode = retentionModeOf(await blobConfig, outer.uniqueId, formatKey);
   return { ...parseInner(json, outer.uniqueId, formatBlob), ...(retentionMode !== "" && { retentionMode }) };
 }
 
@@ -266,20 +277,19 @@ export function assertNoRetention({ retentionMode }: RepositoryFormat): void {
   if (retentionMode !== undefined) throw unsupported("object lock retention", retentionMode);
 }
 
-/** Empty for none. What it says about the key counts too: a password change rewrites it first, so it may be ahead. */
-async function readRetentionMode(
-  store: BlobStore,
-  uniqueId: Uint8Array,
-  formatKey: Uint8Array,
-  signal: AbortSignal,
-): Promise<string> {
-  let sealed: Uint8Array;
+/** Undefined for none, as in repositories of old. */
+async function readBlobConfig(store: BlobStore, signal: AbortSignal): Promise<Uint8Array | undefined> {
   try {
-    sealed = await store.get(blobConfigBlobId, { signal });
+    return await store.get(blobConfigBlobId, { signal });
   } catch (cause) {
-    if (hasCode(cause, "BLOB_NOT_FOUND")) return ""; // Repositories of old have none.
+    if (hasCode(cause, "BLOB_NOT_FOUND")) return undefined;
     throw cause;
   }
+}
+
+/** Empty for none. What it says about the key counts too: a password change rewrites it first, so it may be ahead. */
+function retentionModeOf(sealed: Uint8Array | undefined, uniqueId: Uint8Array, formatKey: Uint8Array): string {
+  if (sealed === undefined) return "";
   const plain = openSecrets(formatKey, uniqueId, sealed);
   if (plain === undefined) {
     throw new FormatError("REPOSITORY_FORMAT_INVALID", "blob kopia.blobcfg does not open with the repository's key", {

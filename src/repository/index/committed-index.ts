@@ -3,7 +3,8 @@
  *
  * Guarantees: after `refresh` every entry that was durable before the call is in the tables. Tables only ever gain
  * entries: compactions keep what they merge, so blobs that were loaded once need not be loaded again, and blobs that
- * vanish take nothing with them. Memory: about 37 bytes a content, twice that for a moment while tables are merged.
+ * vanish take nothing with them. Memory: about 37 bytes a content and a name for each pack; while tables are merged, which
+ * large ones are not any more, as much again for the contents of those.
  *
  * Source: docs/format/epochs.md; kopia repo/content/committed_content_index.go.
  */
@@ -12,27 +13,29 @@ import { compareBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { mapBounded } from "../../base/concurrency.ts";
 import { hasCode } from "../../base/errors.ts";
-import { type ContentRecord, type ContentTable, findInTables, mergeTables } from "../../kernel/content-table.ts";
-import type { BlobId, BlobMetadata, BlobStore } from "../blob/blob-store.ts";
+import { type ContentRecord, type ContentTable, findInTables } from "../../kernel/content-table.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { BlobId, BlobStore } from "../blob/blob-store.ts";
 import type { EpochParameters } from "../format/repository-format.ts";
 import type { EncryptedBlobs } from "./encrypted-blob.ts";
-import { epochBlobPrefix, epochStateOf } from "./epochs.ts";
-import { decodeIndex } from "./index-codec.ts";
+import { epochStateOf } from "./epochs.ts";
 import { IndexError } from "./index-error.ts";
+import { type IndexListing, isSmall, largeLoadsInFlight, listIndex, smallLoadsInFlight } from "./index-listing.ts";
 import { activeLegacyBlobs } from "./legacy-index-blobs.ts";
 
 /** A blob may vanish between listing and reading while maintenance cleans up; then all is listed again. */
 const loadAttemptsMax = 10;
 const firstPauseMs = 100;
-/** 8 index blobs of some MiB each in flight. */
-const loadsInFlight = 8;
+/** More tables are not kept while many blobs are loaded: of 5,000 one entry is copied twice. */
+const tablesMax = 64;
+/** 150 MB. Tables of so many records stay as they are: what merging saves a search is not worth the copy. */
+const settledCount = 4_000_000;
 
 export interface CommittedIndexOptions {
   readonly store: BlobStore;
   readonly blobs: EncryptedBlobs;
   readonly epochs: EpochParameters;
-  readonly keyBytes: number;
-  readonly sealOverheadBytes: number;
+  readonly kernel: Pick<Kernel, "mergeTables">;
   readonly clock: Clock;
 }
 
@@ -45,6 +48,7 @@ export class CommittedIndex {
   #writeEpoch = 0;
   #listedMs = Number.NEGATIVE_INFINITY;
   #lastRefresh: Promise<void> = Promise.resolve();
+  #lastMerge: Promise<void> = Promise.resolve();
 
   constructor(options: CommittedIndexOptions) {
     this.#options = options;
@@ -69,9 +73,12 @@ export class CommittedIndex {
     return this.#tables.reduce((sum, table) => sum + table.count, 0);
   }
 
-  /** Lists and loads what is new; calls at the same time run one after the other, each with a listing of its own. */
-  async refresh(signal: AbortSignal): Promise<void> {
-    const refreshed = this.#lastRefresh.then(() => this.#refresh(signal));
+  /**
+   * Lists and loads what is new; calls at the same time run one after the other, each with a listing of its own. `begun`
+   * is one that somebody has made already, for the first attempt.
+   */
+  async refresh(signal: AbortSignal, begun?: IndexListing): Promise<void> {
+    const refreshed = this.#lastRefresh.then(() => this.#refresh(signal, begun));
     this.#lastRefresh = refreshed.catch(() => undefined); // Its own caller hears of it; the next begins anew.
     await refreshed;
   }
@@ -89,9 +96,9 @@ export class CommittedIndex {
   }
 
   /** An index blob that this process wrote itself. */
-  add(id: BlobId, table: ContentTable): void {
-    this.#loaded.add(id);
-    this.#tables = withTable(this.#tables, table);
+  async add(id: BlobId, table: ContentTable): Promise<void> {
+    this.#append(id, table);
+    await this.#merge();
   }
 
   /** The winning entry; a tombstone shows until the watermark has passed it, for its bytes are still there. */
@@ -124,11 +131,28 @@ export class CommittedIndex {
     return record.deleted && record.timestampSeconds <= this.#watermarkSeconds;
   }
 
-  async #refresh(signal: AbortSignal): Promise<void> {
+  #append(id: BlobId, table: ContentTable): void {
+    this.#loaded.add(id);
+    if (table.count > 0) this.#tables = [...this.#tables, table];
+  }
+
+  /** One merge at a time. Tables that come meanwhile stay as they are. */
+  async #merge(): Promise<void> {
+    const merged = this.#lastMerge.then(async () => {
+      const chosen = tablesToMerge(this.#tables);
+      if (chosen.length < 2) return;
+      const table = await this.#options.kernel.mergeTables(chosen);
+      this.#tables = [...this.#tables.filter((other) => !chosen.includes(other)), table];
+    });
+    this.#lastMerge = merged.catch(() => undefined); // Its own caller hears of it.
+    await merged;
+  }
+
+  async #refresh(signal: AbortSignal, begun: IndexListing | undefined): Promise<void> {
     const { clock } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#loadActive(signal);
+        await this.#loadActive(signal, attempt === 1 ? begun : undefined);
         return;
       } catch (error) {
         if (!hasCode(error, "BLOB_NOT_FOUND")) throw error;
@@ -143,47 +167,55 @@ export class CommittedIndex {
     }
   }
 
-  async #loadActive(signal: AbortSignal): Promise<void> {
+  async #loadActive(signal: AbortSignal, begun: IndexListing | undefined): Promise<void> {
     const { store, blobs, epochs, clock } = this.#options;
-    const listedMs = clock.nowMs();
-    let active: readonly BlobId[];
+    let listedMs = clock.nowMs();
     let watermarkSeconds = 0;
+    let wanted: readonly BlobId[];
+    let large: readonly BlobId[] = [];
     if (epochs.enabled) {
-      const listing: BlobMetadata[] = [];
-      for await (const blob of store.list(epochBlobPrefix, { signal })) listing.push(blob);
-      const state = epochStateOf(listing);
-      active = state.active;
+      const listing = begun ?? (await listIndex(store, clock, signal));
+      const state = epochStateOf(listing.blobs);
+      listedMs = listing.listedMs;
       watermarkSeconds = state.watermarkSeconds;
       this.#writeEpoch = state.writeEpoch;
+      const sizes = new Map(listing.blobs.map(({ id, length }) => [id, length]));
+      const isLarge = (id: BlobId): boolean => !isSmall(sizes.get(id) ?? 0);
+      wanted = state.active.filter((id) => !isLarge(id));
+      large = state.active.filter(isLarge);
     } else {
-      active = await activeLegacyBlobs(store, blobs, signal);
+      wanted = await activeLegacyBlobs(store, blobs, signal);
     }
-    const wanted = active.filter((id) => !this.#withheld.has(id) && !this.#loaded.has(id));
-    await mapBounded(wanted, loadsInFlight, signal, (id) => this.#load(id, signal));
+    const load = (id: BlobId): Promise<void> => this.#load(id, begun, signal);
+    await mapBounded(wanted.filter(this.#isNew), smallLoadsInFlight, signal, load);
+    await mapBounded(large.filter(this.#isNew), largeLoadsInFlight, signal, load);
+    await this.#merge();
     // After the loads: what was brought back since must be known before its tombstone goes.
     this.#watermarkSeconds = Math.max(this.#watermarkSeconds, watermarkSeconds);
     this.#listedMs = listedMs;
   }
 
-  async #load(id: BlobId, signal: AbortSignal): Promise<void> {
-    const { blobs, keyBytes, sealOverheadBytes } = this.#options;
-    const bytes = await blobs.read(id, signal);
-    try {
-      this.add(id, decodeIndex(bytes, keyBytes, sealOverheadBytes));
-    } catch (cause) {
-      if (!hasCode(cause, "INDEX_INVALID")) throw cause;
-      throw new IndexError("INDEX_BLOB_DAMAGED", `index blob ${id} is damaged`, { cause, detail: { blob: id } });
-    }
+  readonly #isNew = (id: BlobId): boolean => !this.#withheld.has(id) && !this.#loaded.has(id);
+
+  async #load(id: BlobId, begun: IndexListing | undefined, signal: AbortSignal): Promise<void> {
+    const { store, blobs } = this.#options;
+    const sealed = (await begun?.take(id)) ?? (await store.get(id, { signal }));
+    this.#append(id, await blobs.openIndex(id, sealed));
+    if (this.#tables.length > tablesMax) await this.#merge();
   }
 }
 
-/** Keeps few tables, each at least twice as large as the next: an entry is copied a logarithmic number of times. */
-function withTable(tables: readonly ContentTable[], added: ContentTable): ContentTable[] {
-  const kept = [...tables];
-  let last = added;
-  for (let before = kept.at(-1); before !== undefined && before.count < 2 * last.count; before = kept.at(-1)) {
-    kept.pop();
-    last = mergeTables(before, last);
+/**
+ * Those that make way for one, so that of what is left each table is at least twice as large as the next: an entry is
+ * copied a logarithmic number of times, and a search looks into few.
+ */
+export function tablesToMerge(tables: readonly ContentTable[]): readonly ContentTable[] {
+  const ascending = tables.filter(({ count }) => count < settledCount).toSorted((a, b) => a.count - b.count);
+  let chosen = 0;
+  let smaller = 0;
+  for (const [i, { count }] of ascending.entries()) {
+    if (i > 0 && count < 2 * smaller) chosen = i + 1;
+    smaller += count;
   }
-  return last.count === 0 ? kept : [...kept, last];
+  return ascending.slice(0, chosen);
 }

@@ -7,6 +7,7 @@
 
 import { fromHex, toHex } from "../../base/bytes.ts";
 import type { RandomSource } from "../../base/random.ts";
+import type { ContentTable } from "../../kernel/content-table.ts";
 import type { Kernel, KernelFormat } from "../../kernel/kernel.ts";
 import { type BlobId, type BlobStore, parseBlobId } from "../blob/blob-store.ts";
 import { IndexError } from "./index-error.ts";
@@ -40,13 +41,26 @@ export class EncryptedBlobs {
     try {
       return this.#kernel.open(this.#format, sealed, ivOf(id));
     } catch (cause) {
-      throw new IndexError("INDEX_BLOB_DAMAGED", `blob ${id} is damaged`, {
-        cause,
-        detail: { blob: id },
-        hint: "restore the blob from a copy of the store, or let kopia rebuild indexes (`kopia index recover`)",
-      });
+      throw damaged(id, cause);
     }
   }
+
+  /** The table of an index blob that was fetched. Errors: INDEX_BLOB_DAMAGED naming the blob. */
+  async openIndex(id: BlobId, sealed: Uint8Array): Promise<ContentTable> {
+    try {
+      return await this.#kernel.openIndex(this.#format, sealed, ivOf(id));
+    } catch (cause) {
+      throw damaged(id, cause);
+    }
+  }
+}
+
+function damaged(id: BlobId, cause: unknown): IndexError {
+  return new IndexError("INDEX_BLOB_DAMAGED", `blob ${id} is damaged`, {
+    cause,
+    detail: { blob: id },
+    hint: "restore the blob from a copy of the store, or let kopia rebuild indexes (`kopia index recover`)",
+  });
 }
 
 function ivOf(id: BlobId): Uint8Array {

@@ -7,12 +7,12 @@
 
 import { type Clock, isOlder } from "../../base/clock.ts";
 import type { ContentTable } from "../../kernel/content-table.ts";
+import { encodeIndex } from "../../kernel/index-codec.ts";
 import type { BlobId, BlobStore } from "../blob/blob-store.ts";
 import type { EpochParameters } from "../format/repository-format.ts";
 import type { CommittedIndex } from "./committed-index.ts";
 import type { EncryptedBlobs } from "./encrypted-blob.ts";
 import { uncompactedPrefix } from "./epochs.ts";
-import { encodeIndex } from "./index-codec.ts";
 import { IndexError } from "./index-error.ts";
 import { legacyIndexPrefix } from "./legacy-index-blobs.ts";
 
@@ -45,13 +45,13 @@ export async function writeIndex(
   if (!epochs.enabled) {
     const { id, sealed } = blobs.seal(legacyIndexPrefix, session, body);
     await options.store.put(id, [sealed], { signal });
-    index.add(id, table);
+    await index.add(id, table);
     return;
   }
   const written = new Set<BlobId>();
   try {
     const sealFor = (epoch: number): SealedBlob => blobs.seal(uncompactedPrefix(epoch), `${session}-c1`, body);
-    index.add(await putIntoEpoch(sealFor, written, options, signal), table);
+    await index.add(await putIntoEpoch(sealFor, written, options, signal), table);
   } finally {
     for (const id of written) index.release(id);
   }

@@ -7,8 +7,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { concatBytes, toHex, toUtf8 } from "../../../src/base/bytes.ts";
 import type { RandomSource } from "../../../src/base/random.ts";
-import { type ContentTable, ContentTableBuilder } from "../../../src/kernel/content-table.ts";
-import type { FullPack, Kernel, KernelFormat, Packer } from "../../../src/kernel/kernel.ts";
+import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../../src/kernel/content-table.ts";
+import { encodeIndex } from "../../../src/kernel/index-codec.ts";
+import { type FullPack, type Kernel, KernelError, type KernelFormat, type Packer } from "../../../src/kernel/kernel.ts";
 import { createNativeKernel } from "../../../src/kernel/native/kernel.ts";
 import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { lacking } from "../../support/required.ts";
@@ -124,5 +125,79 @@ test("both kernels give the same chunks, packs and counters, with any number of 
       },
     ),
     { numRuns: 25 },
+  );
+});
+
+const anyForm = fc.record({
+  compressionId: fc.constantFrom(0, 0x1100),
+  formatVersion: fc.constantFrom(1, 3),
+  encryptionKeyId: fc.constant(0),
+});
+
+/** Few keys, so that they meet often. */
+const anyContent = fc.record({
+  key: fc.tuple(fc.constantFrom(0, 0x6b), fc.nat(3), fc.nat(2)).map(([prefix, high, low]) => {
+    return Uint8Array.of(prefix, high, ...new Uint8Array(14), low);
+  }),
+  timestampSeconds: fc.oneof(fc.nat(2), fc.constant(0xffff_ffff)),
+  deleted: fc.boolean(),
+  packId: fc.constantFrom("p1", "p10", "p2", "q1", "p\u00ff"),
+  packOffset: fc.constantFrom(0, 32, 2 ** 30 - 1),
+  packedLength: fc.constantFrom(28, 2 ** 24, 2 ** 28 - 1),
+  originalLength: fc.constantFrom(0, 2 ** 28 - 1),
+  form: anyForm,
+});
+
+const anyTable = fc.array(anyContent, { maxLength: 30 }).map(tableOf);
+
+function tableOf(records: readonly ContentRecord[]): ContentTable {
+  const builder = new ContentTableBuilder(17);
+  for (const record of records) builder.add(record);
+  return builder.build();
+}
+
+function describeTable({ bytes, packs, forms }: ContentTable) {
+  return { records: toHex(bytes), packs: [...packs], forms: forms.map((form) => ({ ...form })) };
+}
+
+test("merged tables are equal", async (t) => {
+  if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
+  const native = createNativeKernel(nativeAddon, 1);
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyTable, { minLength: 1, maxLength: 6 }), async (tables) => {
+      const [expected, merged] = [await typescriptKernel.mergeTables(tables), await native.mergeTables(tables)];
+      assert.deepEqual(describeTable(merged), describeTable(expected));
+    }),
+  );
+});
+
+test("tables of index blobs are equal, and so is what is said of damaged ones", async (t) => {
+  if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
+  const native = createNativeKernel(nativeAddon, 1);
+  const iv = noise(16);
+  const sealed = (plain: Uint8Array): Uint8Array => typescriptKernel.seal(format, plain, iv, () => noise(12));
+  const answer = async (kernel: Kernel, plain: Uint8Array): Promise<unknown> => {
+    try {
+      return describeTable(await kernel.openIndex(format, sealed(plain), iv));
+    } catch (error) {
+      assert(error instanceof KernelError, String(error));
+      return [error.code, error.message];
+    }
+  };
+  const anyIndex = fc
+    .tuple(fc.array(anyContent, { minLength: 1, maxLength: 30 }), fc.constantFrom<1 | 2>(1, 2))
+    .map(([records, version]) => encodeIndex(tableOf(records), version));
+  await fc.assert(
+    fc.asyncProperty(
+      anyIndex,
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
+      fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(60)),
+      async (bytes, flips, cut) => {
+        const damaged = bytes.slice(0, Math.max(0, bytes.byteLength - cut));
+        for (const [at, value] of flips) if (damaged.byteLength > 0) damaged[at % damaged.byteLength] = value;
+        assert.deepEqual(await answer(native, damaged), await answer(typescriptKernel, damaged));
+      },
+    ),
+    { numRuns: 2000 },
   );
 });

@@ -7,13 +7,13 @@ import { crc32 } from "node:zlib";
 import { bufferOf, toUtf8 } from "../../../src/base/bytes.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import type { ContentRecord, ContentTable } from "../../../src/kernel/content-table.ts";
+import { decodeIndex } from "../../../src/kernel/index-codec.ts";
 import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import type { BlobId } from "../../../src/repository/blob/blob-store.ts";
 import { contentIdOfKey } from "../../../src/repository/content/content-id.ts";
 import { packTail } from "../../../src/repository/content/pack-tail.ts";
 import { kernelFormatOf } from "../../../src/repository/format/kernel-format.ts";
 import { formatBlobId, type RepositoryFormat } from "../../../src/repository/format/repository-format.ts";
-import { decodeIndex } from "../../../src/repository/index/index-codec.ts";
 import { listIds, openMemoryRepository, recordOf, storeTexts, tableOf } from "../memory-repository.ts";
 import { legacyFields, signal } from "../stored-format.ts";
 

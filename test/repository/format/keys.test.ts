@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { toBase64, toHex, toUtf8 } from "../../../src/base/bytes.ts";
+import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { recoverableCopy } from "../../../src/repository/format/kernel-format.ts";
 import {
   deriveContentSecret,
@@ -41,26 +42,31 @@ test("the content secret comes from the master key, with the purpose as salt", (
 });
 
 test("the format key comes from the password by scrypt, or by PBKDF2 where the format says so", async () => {
-  assert.equal(toHex(await deriveFormatKey("scrypt-65536-8-1", password, uniqueId)), toHex(formatKey));
   assert.equal(
-    toHex(await deriveFormatKey("pbkdf2-sha256-600000", password, uniqueId)),
+    toHex(await deriveFormatKey("scrypt-65536-8-1", password, uniqueId, typescriptKernel)),
+    toHex(formatKey),
+  );
+  assert.equal(
+    toHex(await deriveFormatKey("pbkdf2-sha256-600000", password, uniqueId, typescriptKernel)),
     "518d6d7b82de0409ec8e6ac75d7c8bbffc679b706969d9122bf26bfdccaa034b",
   );
 });
 
 test("keys that are asked for at once are each that of their password", async () => {
-  const asked = [password, "another", password].map((text) => deriveFormatKey("scrypt-65536-8-1", text, uniqueId));
+  const asked = [password, "another", password].map((text) =>
+    deriveFormatKey("scrypt-65536-8-1", text, uniqueId, typescriptKernel),
+  );
   const [first, other, last] = (await Promise.all(asked)).map(toHex);
   assert.deepEqual([first, last], [toHex(formatKey), toHex(formatKey)]);
   assert.notEqual(other, first);
 });
 
 test("an unknown key derivation is refused by name, and a salt that is too short too", async () => {
-  await assert.rejects(deriveFormatKey("scrypt-1-1-1", password, uniqueId), {
+  await assert.rejects(deriveFormatKey("scrypt-1-1-1", password, uniqueId, typescriptKernel), {
     code: "REPOSITORY_UNSUPPORTED",
     message: /"scrypt-1-1-1"/,
   });
-  await assert.rejects(deriveFormatKey("scrypt-65536-8-1", password, uniqueId.subarray(0, 15)), {
+  await assert.rejects(deriveFormatKey("scrypt-65536-8-1", password, uniqueId.subarray(0, 15), typescriptKernel), {
     code: "REPOSITORY_FORMAT_INVALID",
   });
 });

@@ -6,6 +6,7 @@ import { fromHex, toHex, toUtf8 } from "../../../src/base/bytes.ts";
 import { mapBounded } from "../../../src/base/concurrency.ts";
 import { CodedError } from "../../../src/base/errors.ts";
 import { seededRandom } from "../../../src/base/random.ts";
+import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { parseBlobId } from "../../../src/repository/blob/blob-store.ts";
 import { openFilesystemStore } from "../../../src/repository/blob/filesystem.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
@@ -45,7 +46,11 @@ async function formatOf(inner: JsonFields): Promise<RepositoryFormat> {
 }
 
 test("a repository opens with its password and says what it is made of", async () => {
-  const { format, formatKey: key } = await openFormat(await storeOf(), password, { signal, nowMs: 0 });
+  const { format, formatKey: key } = await openFormat(await storeOf(), password, {
+    kernel: typescriptKernel,
+    signal,
+    nowMs: 0,
+  });
   assert.equal(toHex(key), toHex(formatKey));
   assert.partialDeepStrictEqual(format, {
     version: 3,
@@ -70,7 +75,7 @@ test("every golden repository opens as kopia describes it, or is refused by the 
   await mapBounded(golden.repositories(), 4, signal, async (name) => {
     const status = golden.status(name);
     await using store = await openFilesystemStore(golden.repositoryFolder(name), { mode: "read-only", signal });
-    const opening = openFormat(store, password, { signal, nowMs: Date.now() });
+    const opening = openFormat(store, password, { kernel: typescriptKernel, signal, nowMs: Date.now() });
     const unsupported = golden.formatChoices(name).find((choice, i) => choice !== supported[i]);
     const refused = name.startsWith("ecc-") ? "REED-SOLOMON-CRC32" : unsupported;
     if (refused !== undefined) {
@@ -136,7 +141,7 @@ for (const [what, name, fields] of [
 
 test("an unknown encryption of the format itself is refused before any key is derived", async () => {
   const store = await storeOf({ outer: { encryption: "ROT13" } });
-  await assert.rejects(openFormat(store, password, { signal, nowMs: 0 }), {
+  await assert.rejects(openFormat(store, password, { kernel: typescriptKernel, signal, nowMs: 0 }), {
     code: "REPOSITORY_UNSUPPORTED",
     message: /"ROT13"/,
   });
@@ -159,11 +164,11 @@ for (const [problem, fields] of [
 }
 
 test("the wrong password is told as such, and a place without a repository too", async () => {
-  await assert.rejects(openFormat(await storeOf(), "guess", { signal, nowMs: 0 }), {
+  await assert.rejects(openFormat(await storeOf(), "guess", { kernel: typescriptKernel, signal, nowMs: 0 }), {
     code: "REPOSITORY_PASSWORD_WRONG",
     hint: /password/,
   });
-  await assert.rejects(openFormat(new MemoryBlobStore(), password, { signal, nowMs: 0 }), {
+  await assert.rejects(openFormat(new MemoryBlobStore(), password, { kernel: typescriptKernel, signal, nowMs: 0 }), {
     code: "REPOSITORY_NOT_FOUND",
   });
 });
@@ -175,7 +180,7 @@ for (const [keyAlgo, iterations] of [
   test(`a repository whose key is derived by ${keyAlgo} opens`, async () => {
     const key = pbkdf2Sync(password, uniqueId, iterations, 32, "sha256");
     const store = await storeOf({ key, outer: { keyAlgo } });
-    const { format } = await openFormat(store, password, { signal, nowMs: 0 });
+    const { format } = await openFormat(store, password, { kernel: typescriptKernel, signal, nowMs: 0 });
     assert.equal(format.version, 3);
   });
 }
@@ -253,7 +258,7 @@ async function opensOrFails(formatBlob: Uint8Array, config: Uint8Array): Promise
 test("a new format is Velero's, opens by its password alone, and is never written over another", async () => {
   const store = new MemoryBlobStore();
   const random = seededRandom("new");
-  await createFormat(store, "s3cret", { signal, random });
+  await createFormat(store, "s3cret", { kernel: typescriptKernel, signal, random });
   const blob = Buffer.from(await store.get(formatBlobId, { signal })).toString();
   assert.doesNotMatch(blob, /s3cret/);
   const outer = JSON.parse(blob) as JsonFields;
@@ -263,7 +268,7 @@ test("a new format is Velero's, opens by its password alone, and is never writte
   assert.equal(outer.keyAlgo, outerFields.keyAlgo);
   assert.ok(blob.endsWith("}\n"));
 
-  const { format } = await openFormat(store, "s3cret", { signal, nowMs: 0 });
+  const { format } = await openFormat(store, "s3cret", { kernel: typescriptKernel, signal, nowMs: 0 });
   assert.partialDeepStrictEqual(format, {
     version: 3,
     packBytesMax: 20 << 20,
@@ -273,33 +278,37 @@ test("a new format is Velero's, opens by its password alone, and is never writte
   });
   for (const key of [format.uniqueId, format.hashSecret, format.masterKey]) assert.equal(key.byteLength, 32);
   assert.equal(new Set([format.uniqueId, format.hashSecret, format.masterKey].map(toHex)).size, 3);
-  await assert.rejects(createFormat(store, "s3cret", { signal, random }), { code: "REPOSITORY_EXISTS" });
+  await assert.rejects(createFormat(store, "s3cret", { kernel: typescriptKernel, signal, random }), {
+    code: "REPOSITORY_EXISTS",
+  });
 });
 
 test("of several who make a repository at once one wins, and what it made opens", async () => {
   const store = new MemoryBlobStore();
   const passwords = ["one", "two", "three"];
   const runs = await Promise.allSettled(
-    passwords.map((password) => createFormat(store, password, { signal, random: seededRandom(password) })),
+    passwords.map((password) =>
+      createFormat(store, password, { kernel: typescriptKernel, signal, random: seededRandom(password) }),
+    ),
   );
   const winners = passwords.filter((_, i) => runs[i]?.status === "fulfilled");
   assert.equal(winners.length, 1);
   for (const run of runs) if (run.status === "rejected") assert.equal(run.reason.code, "REPOSITORY_EXISTS");
-  await openFormat(store, winners[0] as string, { signal, nowMs: 0 });
+  await openFormat(store, winners[0] as string, { kernel: typescriptKernel, signal, nowMs: 0 });
 });
 
 test("where the making of a repository broke off before its format blob, it can be made", async () => {
   const store = new MemoryBlobStore();
   await store.put(blobConfigBlobId, [fromHex("00") as Uint8Array], { signal });
-  await createFormat(store, "x", { signal, random: seededRandom("x") });
-  await openFormat(store, "x", { signal, nowMs: 0 });
+  await createFormat(store, "x", { kernel: typescriptKernel, signal, random: seededRandom("x") });
+  await openFormat(store, "x", { kernel: typescriptKernel, signal, nowMs: 0 });
 });
 
 test("no repository is made over packs or indexes whose format blob is lost", async () => {
   for (const id of ["p00112233445566778899aabbccddeeff-s1", "xn0_00112233445566778899aabbccddeeff-s1-c1"]) {
     const store = new MemoryBlobStore();
     await store.put(parseBlobId(id), [fromHex("00") as Uint8Array], { signal });
-    await assert.rejects(createFormat(store, "x", { signal, random: seededRandom("x") }), {
+    await assert.rejects(createFormat(store, "x", { kernel: typescriptKernel, signal, random: seededRandom("x") }), {
       code: "REPOSITORY_EXISTS",
       hint: /bring kopia\.repository back/,
     });

@@ -1,4 +1,4 @@
-import type { ContentRecord } from "../../kernel/content-table.ts";
+import type { ContentRecord } from "./content-table.ts";
 
 /** Entries of one stored index, read in place. */
 export interface StoredRecords extends Iterable<ContentRecord> {

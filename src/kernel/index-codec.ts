@@ -1,10 +1,10 @@
 /** An index as it is stored: bytes ⇄ ContentTable. The version is each blob's own. */
 
 import { strict as assert } from "node:assert";
-import { type ContentTable, ContentTableBuilder } from "../../kernel/content-table.ts";
-import { IndexError } from "./index-error.ts";
+import { type ContentTable, ContentTableBuilder } from "./content-table.ts";
 import { encodeIndexV1, readIndexV1 } from "./index-v1.ts";
 import { encodeIndexV2, readIndexV2 } from "./index-v2.ts";
+import { KernelError } from "./kernel.ts";
 
 /** `table` is not empty: an empty index cannot be stored. Trailing bytes are the caller's. */
 export function encodeIndex(table: ContentTable, version: 1 | 2): Uint8Array {
@@ -15,7 +15,7 @@ export function encodeIndex(table: ContentTable, version: 1 | 2): Uint8Array {
 /**
  * All usable entries. Bytes behind the described data are ignored, and so is an entry whose format or pack number leads
  * nowhere. `sealOverheadBytes` tells the original length where version 1 leaves it out.
- * Errors: INDEX_INVALID. Allocates no more than a small multiple of the input.
+ * Errors: KERNEL_INDEX_INVALID. Allocates no more than a small multiple of the input.
  */
 export function decodeIndex(bytes: Uint8Array, keyBytes: number, sealOverheadBytes: number): ContentTable {
   const version = bytes[0];
@@ -26,7 +26,7 @@ export function decodeIndex(bytes: Uint8Array, keyBytes: number, sealOverheadByt
         ? readIndexV2(bytes)
         : unknownVersion(version);
   if (records.count > 0 && records.keyBytes !== keyBytes) {
-    throw new IndexError("INDEX_INVALID", `index has keys of ${records.keyBytes} bytes, not ${keyBytes}`);
+    throw new KernelError("KERNEL_INDEX_INVALID", `index has keys of ${records.keyBytes} bytes, not ${keyBytes}`);
   }
   const builder = new ContentTableBuilder(keyBytes, records.count);
   for (const record of records) builder.add(record);
@@ -34,8 +34,8 @@ export function decodeIndex(bytes: Uint8Array, keyBytes: number, sealOverheadByt
 }
 
 function unknownVersion(version: number | undefined): never {
-  throw new IndexError(
-    "INDEX_INVALID",
+  throw new KernelError(
+    "KERNEL_INDEX_INVALID",
     version === undefined ? "index is empty" : `index version ${version} is not known`,
   );
 }

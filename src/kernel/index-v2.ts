@@ -15,9 +15,9 @@
  * Source: docs/format/index-v2.md; kopia repo/content/index/index_v2.go.
  */
 
-import { bufferOf, toUtf8, viewOf } from "../../base/bytes.ts";
-import type { ContentForm, ContentRecord, ContentTable } from "../../kernel/content-table.ts";
-import { IndexError } from "./index-error.ts";
+import { bufferOf, toUtf8, viewOf } from "../base/bytes.ts";
+import type { ContentForm, ContentRecord, ContentTable } from "./content-table.ts";
+import { KernelError } from "./kernel.ts";
 import type { StoredRecords } from "./stored-records.ts";
 
 const headerBytes = 17;
@@ -40,8 +40,8 @@ export function encodeIndexV2(table: ContentTable): Uint8Array {
     const longest = Math.max(record.packedLength, record.originalLength);
     if (longest >= 2 ** 24) isLong = true;
     if (longest >= lengthEnd || record.packOffset >= offsetEnd) {
-      throw new IndexError(
-        "INDEX_INVALID",
+      throw new KernelError(
+        "KERNEL_INDEX_INVALID",
         "a content of 256 MiB, or a pack of 1 GiB, does not fit into index version 2",
       );
     }
@@ -95,7 +95,7 @@ export function encodeIndexV2(table: ContentTable): Uint8Array {
 }
 
 export function readIndexV2(bytes: Uint8Array): StoredRecords {
-  if (bytes.byteLength < headerBytes) throw new IndexError("INDEX_INVALID", "index is shorter than its header");
+  if (bytes.byteLength < headerBytes) throw new KernelError("KERNEL_INDEX_INVALID", "index is shorter than its header");
   const view = viewOf(bytes);
   const keyBytes = view.getUint8(1);
   const entryBytes = view.getUint16(2);
@@ -107,7 +107,10 @@ export function readIndexV2(bytes: Uint8Array): StoredRecords {
   const packsAt = headerBytes + count * stride;
   const formsAt = packsAt + packCount * packBytes;
   if (keyBytes < 2 || entryBytes < entryBytesMin || formsAt + formatCount * formatBytes > bytes.byteLength) {
-    throw new IndexError("INDEX_INVALID", `index of ${bytes.byteLength} bytes is too short for its ${count} entries`);
+    throw new KernelError(
+      "KERNEL_INDEX_INVALID",
+      `index of ${bytes.byteLength} bytes is too short for its ${count} entries`,
+    );
   }
   const forms = Array.from({ length: formatCount }, (_, i): ContentForm => {
     const at = formsAt + i * formatBytes;

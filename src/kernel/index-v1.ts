@@ -11,9 +11,9 @@
  * Source: docs/format/index-v1.md; kopia repo/content/index/index_v1.go.
  */
 
-import { bufferOf, toUtf8, viewOf } from "../../base/bytes.ts";
-import type { ContentRecord, ContentTable } from "../../kernel/content-table.ts";
-import { IndexError } from "./index-error.ts";
+import { bufferOf, toUtf8, viewOf } from "../base/bytes.ts";
+import type { ContentRecord, ContentTable } from "./content-table.ts";
+import { KernelError } from "./kernel.ts";
 import type { StoredRecords } from "./stored-records.ts";
 
 const headerBytes = 8;
@@ -61,14 +61,17 @@ export function encodeIndexV1(table: ContentTable): Uint8Array {
 }
 
 export function readIndexV1(bytes: Uint8Array, sealOverheadBytes: number): StoredRecords {
-  if (bytes.byteLength < headerBytes) throw new IndexError("INDEX_INVALID", "index is shorter than its header");
+  if (bytes.byteLength < headerBytes) throw new KernelError("KERNEL_INDEX_INVALID", "index is shorter than its header");
   const view = viewOf(bytes);
   const keyBytes = view.getUint8(1);
   const count = view.getUint32(4);
   const stride = keyBytes + view.getUint16(2);
   if (keyBytes === emptyKeyBytes && count === 0) return { keyBytes: 0, count: 0, *[Symbol.iterator]() {} };
   if (stride < keyBytes + entryBytes || headerBytes + count * stride > bytes.byteLength) {
-    throw new IndexError("INDEX_INVALID", `index of ${bytes.byteLength} bytes is too short for its ${count} entries`);
+    throw new KernelError(
+      "KERNEL_INDEX_INVALID",
+      `index of ${bytes.byteLength} bytes is too short for its ${count} entries`,
+    );
   }
   return {
     keyBytes,

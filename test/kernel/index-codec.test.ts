@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { toHex } from "../../../src/base/bytes.ts";
-import { CodedError } from "../../../src/base/errors.ts";
-import { type ContentRecord, ContentTableBuilder } from "../../../src/kernel/content-table.ts";
-import { decodeIndex, encodeIndex } from "../../../src/repository/index/index-codec.ts";
+import { toHex } from "../../src/base/bytes.ts";
+import { CodedError } from "../../src/base/errors.ts";
+import { type ContentRecord, ContentTableBuilder } from "../../src/kernel/content-table.ts";
+import { decodeIndex, encodeIndex } from "../../src/kernel/index-codec.ts";
 
 const keyBytes = 17;
 const sealOverheadBytes = 28;
@@ -109,7 +109,7 @@ test("seventy thousand entries give the digests of the vectors", () => {
 test("lengths of 2^28 and offsets of 2^30 are refused in version 2, one less is stored", () => {
   const at = (fields: Partial<ContentRecord>) => encodeIndex(tableOf([record("00".repeat(16), fields)]), 2);
   for (const fields of [{ packedLength: 2 ** 28 }, { originalLength: 2 ** 28 }, { packOffset: 2 ** 30 }]) {
-    assert.throws(() => at(fields), { code: "INDEX_INVALID" });
+    assert.throws(() => at(fields), { code: "KERNEL_INDEX_INVALID" });
   }
   const edge = { packedLength: 2 ** 28 - 1, originalLength: 2 ** 28 - 1, packOffset: 2 ** 30 - 1 };
   const [read] = [...decodeIndex(at(edge), keyBytes, sealOverheadBytes).records()];
