@@ -27,7 +27,7 @@ import {
 import { CommittedIndex } from "./index/committed-index.ts";
 import { EncryptedBlobs } from "./index/encrypted-blob.ts";
 import { IndexAhead } from "./index/index-listing.ts";
-import { loadManifests, type Manifests } from "./manifest/manifests.ts";
+import { ManifestReader, type Manifests } from "./manifest/manifests.ts";
 import { ObjectReader } from "./object/object-reader.ts";
 import { RepositoryWriter } from "./repository-writer.ts";
 
@@ -107,6 +107,7 @@ export class Repository implements AsyncDisposable {
   readonly index: CommittedIndex;
   readonly #store: BlobStore;
   readonly #contents: ContentReader;
+  readonly #manifests: ManifestReader;
   readonly #blobs: EncryptedBlobs;
   readonly #kernel: Kernel;
   readonly #kernelFormat: KernelFormat;
@@ -137,6 +138,7 @@ export class Repository implements AsyncDisposable {
       kernel,
       clock,
     });
+    this.#manifests = new ManifestReader(this.index, this.#contents);
     this.#contents = new ContentReader({ store, index: this.index, kernel, format: this.#kernelFormat });
     this.objects = new ObjectReader(this.#contents, kernel);
   }
@@ -159,7 +161,7 @@ export class Repository implements AsyncDisposable {
   }
 
   async loadManifests(signal: AbortSignal): Promise<Manifests> {
-    return await loadManifests(this.index, this.#contents, signal);
+    return await this.#manifests.read(signal);
   }
 
   /** A writer with packs and a session of its own; several may be open at once. */

@@ -36,34 +36,61 @@ export class Manifests {
   }
 }
 
-/** Reads them all. Errors: MANIFEST_CORRUPT, ContentError, BlobError. */
-export async function loadManifests(
-  index: CommittedIndex,
-  contents: ContentReader,
-  signal: AbortSignal,
-): Promise<Manifests> {
-  try {
-    return await loadOnce(index, contents, signal);
-  } catch (error) {
-    if (!(error instanceof ContentError)) throw error;
-    // A compaction elsewhere may have taken contents away since the index was read.
-    await index.refresh(signal);
-    return await loadOnce(index, contents, signal);
-  }
-}
+/** 16 MiB is some ten thousand snapshots. Contents beyond it are read again each time. */
+const rememberedBytesMax = 16 << 20;
 
-async function loadOnce(index: CommittedIndex, contents: ContentReader, signal: AbortSignal): Promise<Manifests> {
-  const ids: ContentId[] = [];
-  for (const record of index.records(manifestPrefix)) ids.push(contentIdOfKey(record.key));
-  const latest = new Map<ManifestId, ManifestEntry>();
-  await contents.readEach(ids, signal, async (_, bytes) => {
-    for (const entry of decodeManifests(bytes)) {
-      const known = latest.get(entry.id);
-      if (known === undefined || entry.modifiedNs > known.modifiedNs) latest.set(entry.id, entry);
+/**
+ * Reads manifests, each content once: an id stands for the same bytes for ever, so what was read before is known, and a
+ * later reading fetches only what was added since.
+ */
+export class ManifestReader {
+  readonly #index: CommittedIndex;
+  readonly #contents: ContentReader;
+  #remembered = new Map<ContentId, readonly ManifestEntry[]>();
+
+  constructor(index: CommittedIndex, contents: ContentReader) {
+    this.#index = index;
+    this.#contents = contents;
+  }
+
+  /** All that are visible now. Errors: MANIFEST_CORRUPT, ContentError, BlobError. */
+  async read(signal: AbortSignal): Promise<Manifests> {
+    try {
+      return await this.#readOnce(signal);
+    } catch (error) {
+      if (!(error instanceof ContentError)) throw error;
+      // A compaction elsewhere may have taken contents away since the index was read.
+      await this.#index.refresh(signal);
+      return await this.#readOnce(signal);
     }
-  });
-  for (const [id, entry] of latest) if (entry.deleted) latest.delete(id);
-  return new Manifests(latest);
+  }
+
+  async #readOnce(signal: AbortSignal): Promise<Manifests> {
+    const latest = new Map<ManifestId, ManifestEntry>();
+    const remembered = new Map<ContentId, readonly ManifestEntry[]>();
+    let left = rememberedBytesMax;
+    const take = (id: ContentId, entries: readonly ManifestEntry[]): void => {
+      for (const entry of entries) {
+        const known = latest.get(entry.id);
+        if (known === undefined || entry.modifiedNs > known.modifiedNs) latest.set(entry.id, entry);
+        left -= entry.data.byteLength;
+      }
+      if (left >= 0) remembered.set(id, entries);
+    };
+    const unread: ContentId[] = [];
+    for (const { key } of this.#index.records(manifestPrefix)) {
+      const id = contentIdOfKey(key);
+      const entries = this.#remembered.get(id);
+      if (entries === undefined) unread.push(id);
+      else take(id, entries);
+    }
+    await this.#contents.readEach(unread, signal, async (position, bytes) => {
+      take(unread[position] as ContentId, [...decodeManifests(bytes)]);
+    });
+    this.#remembered = remembered;
+    for (const [id, entry] of latest) if (entry.deleted) latest.delete(id);
+    return new Manifests(latest);
+  }
 }
 
 export function newManifestId(random: RandomSource): ManifestId {
