@@ -15,6 +15,7 @@ import type { Repository } from "../repository/repository.ts";
 import type { RepositoryWriter } from "../repository/repository-writer.ts";
 import { type SnapshotManifest, type SnapshotSource, zeroStats } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots, saveSnapshot } from "../snapshot/snapshots.ts";
+import { nodeSystemCalls } from "../volume/libc.ts";
 import { type OpenFolder, openVolume } from "../volume/open-folder.ts";
 import { BackupError } from "./backup-error.ts";
 import { describeFailures, type FileFailure, type NamedFiles } from "./file-report.ts";
@@ -73,7 +74,9 @@ export interface BackupResult {
  * and whatever stops the repository. After an error there is no new snapshot, and what was flushed before is found again by the next run.
  */
 export async function backUp(options: BackupOptions): Promise<BackupResult> {
-  using root = await openVolume(options.path, { signal: options.signal });
+  // It sets no times and syncs nothing: what loads the libc for that can stay away.
+  const system = nodeSystemCalls("a backup only reads");
+  using root = await openVolume(options.path, { signal: options.signal, system });
   await using writer = options.repository.createWriter();
   return await new BackupRun(options, writer).run(root);
 }

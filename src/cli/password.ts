@@ -1,7 +1,6 @@
 /** The repository's password: from a file, the environment, or asked for. Never an argument, for others see those. */
 
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { CliError } from "./cli-error.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
@@ -49,6 +48,7 @@ async function askForPassword(terminal: Terminal, isNew: boolean, signal: AbortS
 /** The lines that are typed, unseen; an empty one ends the questions, as the end of the input does. Ctrl-C is an abort. */
 async function ask(terminal: Terminal, prompts: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
   signal.throwIfAborted();
+  const { createInterface } = await import("node:readline");
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
   const typed: string[] = [];

@@ -43,7 +43,7 @@ export async function run(
     })
     .exitOverride();
   if (name === "fsb") {
-    if (args[0] !== "agent" && args[0] !== "node-agent") await addEngineCommands(program, invocation);
+    await addEngineCommands(program, invocation, args[0]);
     addAgentCommand(program, invocation);
     addCheckNodeCommand(program, invocation);
   }
@@ -59,15 +59,22 @@ export async function run(
   }
 }
 
-/** Those that work on a repository in this process. The daemon must not carry what they import. */
-async function addEngineCommands(program: Command, invocation: Invocation): Promise<void> {
-  const [{ addRepoCommands }, { addBackupCommand }, { addRestoreCommand }, { addSnapshotCommands }] = await Promise.all(
-    [import("./repo.ts"), import("./backup.ts"), import("./restore.ts"), import("./snapshot.ts")],
-  );
-  addRepoCommands(program, invocation);
-  addBackupCommand(program, invocation);
-  addRestoreCommand(program, invocation);
-  addSnapshotCommands(program, invocation);
+type AddCommand = (program: Command, invocation: Invocation) => void;
+
+/** Those that work on a repository in this process, in the order of the help, and what brings each. */
+const engineCommands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  repo: async () => (await import("./repo.ts")).addRepoCommands,
+  backup: async () => (await import("./backup.ts")).addBackupCommand,
+  restore: async () => (await import("./restore.ts")).addRestoreCommand,
+  snapshot: async () => (await import("./snapshot.ts")).addSnapshotCommands,
+};
+
+/** The one that is called, or all where none is: each carries what it imports, the daemon must carry none of it. */
+async function addEngineCommands(program: Command, invocation: Invocation, called: string | undefined): Promise<void> {
+  if (called === "agent" || called === "node-agent") return;
+  const one = Object.hasOwn(engineCommands, called ?? "") ? engineCommands[called as string] : undefined;
+  const loads = one === undefined ? Object.values(engineCommands) : [one];
+  for (const add of await Promise.all(loads.map((load) => load()))) add(program, invocation);
 }
 
 /** Runs the command. What commander ends early for, and is no mistake, returns. Errors: CLI_USAGE, and the command's. */

@@ -8,7 +8,6 @@ import { availableParallelism } from "node:os";
 import { type Kernel, KernelError } from "./kernel.ts";
 import { loadAddon, type NativeAddon } from "./native/addon.ts";
 import { createNativeKernel } from "./native/kernel.ts";
-import { typescriptKernel } from "./typescript/kernel.ts";
 
 export interface KernelChoice {
   readonly kernel: Kernel;
@@ -17,10 +16,10 @@ export interface KernelChoice {
 }
 
 /** Errors: KERNEL_CHOICE_INVALID, KERNEL_NATIVE_UNAVAILABLE. */
-export function chooseKernel(setting: string | undefined, load: () => NativeAddon): KernelChoice {
+export async function chooseKernel(setting: string | undefined, load: () => NativeAddon): Promise<KernelChoice> {
   switch (setting) {
     case "typescript":
-      return { kernel: typescriptKernel, warning: undefined };
+      return { kernel: await loadReference(), warning: undefined };
     case undefined:
     case "":
     case "auto":
@@ -41,18 +40,25 @@ export function chooseKernel(setting: string | undefined, load: () => NativeAddo
       });
     }
     const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
-    return { kernel: typescriptKernel, warning: `the native kernel does not load, the slower one is used: ${reason}` };
+    return {
+      kernel: await loadReference(),
+      warning: `the native kernel does not load, the slower one is used: ${reason}`,
+    };
   }
 }
 
 /** A process chooses once, and whoever is first to need a kernel hears the warning. */
-let chosen: Kernel | undefined;
+let chosen: Promise<Kernel> | undefined;
 
-export function processKernel(warn: (message: string) => void = () => undefined): Kernel {
-  if (chosen === undefined) {
-    const { kernel, warning } = chooseKernel(process.env.FSB_KERNEL, loadAddon);
+export async function processKernel(warn: (message: string) => void = () => undefined): Promise<Kernel> {
+  chosen ??= chooseKernel(process.env.FSB_KERNEL, loadAddon).then(({ kernel, warning }) => {
     if (warning !== undefined) warn(warning);
-    chosen = kernel;
-  }
-  return chosen;
+    return kernel;
+  });
+  return await chosen;
+}
+
+/** Where the native one runs, there is no need of it and the packages that it takes. */
+async function loadReference(): Promise<Kernel> {
+  return (await import("./typescript/kernel.ts")).typescriptKernel;
 }

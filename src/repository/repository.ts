@@ -57,9 +57,9 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   const { store, password, clock, signal, warn } = options;
   try {
     await using ahead = new IndexAhead(store, clock, signal);
-    const kernel = options.kernel ?? processKernel(warn);
+    const kernel = options.kernel ?? (await processKernel(warn));
     const opened = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
-    const repository = new Repository(options, opened);
+    const repository = new Repository({ ...options, kernel }, opened);
     await repository.index.refresh(signal, await ahead.listing());
     return repository;
   } catch (error) {
@@ -75,7 +75,7 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
 export async function createRepository(options: OpenOptions): Promise<Repository> {
   const { store, password, signal, random = systemRandom } = options;
   try {
-    const kernel = options.kernel ?? processKernel(options.warn);
+    const kernel = options.kernel ?? (await processKernel(options.warn));
     await createFormat(store, password, { kernel, signal, random });
   } catch (error) {
     await store[Symbol.asyncDispose]();
@@ -118,9 +118,8 @@ export class Repository implements AsyncDisposable {
   readonly #opened: OpenedFormat;
   #formatReadMs: number;
 
-  constructor(options: OpenOptions, opened: OpenedFormat) {
-    const { store, clock, random = systemRandom, identity = veleroIdentity } = options;
-    const kernel = options.kernel ?? processKernel(options.warn);
+  constructor(options: OpenOptions & { readonly kernel: Kernel }, opened: OpenedFormat) {
+    const { store, clock, kernel, random = systemRandom, identity = veleroIdentity } = options;
     this.#store = store;
     this.#clock = clock;
     this.#kernel = kernel;
@@ -138,8 +137,8 @@ export class Repository implements AsyncDisposable {
       kernel,
       clock,
     });
-    this.#manifests = new ManifestReader(this.index, this.#contents);
     this.#contents = new ContentReader({ store, index: this.index, kernel, format: this.#kernelFormat });
+    this.#manifests = new ManifestReader(this.index, this.#contents);
     this.objects = new ObjectReader(this.#contents, kernel);
   }
 
@@ -160,6 +159,7 @@ export class Repository implements AsyncDisposable {
     await this.index.refresh(signal);
   }
 
+  /** As of the last refresh. Contents that an earlier call read are not read again. */
   async loadManifests(signal: AbortSignal): Promise<Manifests> {
     return await this.#manifests.read(signal);
   }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import { processKernel } from "../../src/kernel/choose-kernel.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { encodeIndex } from "../../src/kernel/index-codec.ts";
@@ -41,15 +42,13 @@ export interface MemoryRepositoryOptions {
 }
 
 export async function openMemoryRepository(options: MemoryRepositoryOptions = {}): Promise<MemoryRepository> {
-  const { store = new MemoryBlobStore(), clock = new ManualClock(), inner = {}, seed = "repository", kernel } = options;
+  const { store = new MemoryBlobStore(), clock = new ManualClock(), inner = {}, seed = "repository" } = options;
   if ((await listIds(store, "kopia.repository")).length === 0) await putFormat(store, { inner });
   const opened = await openStored(store, { nowMs: clock.nowMs() });
   const format = { ...opened.format, packBytesMax: options.packBytesMax ?? opened.format.packBytesMax };
   const random = seededRandom(seed);
-  const repository = new Repository(
-    { store, password, clock, signal, random, ...(kernel && { kernel }) },
-    { ...opened, format },
-  );
+  const kernel = options.kernel ?? (await processKernel());
+  const repository = new Repository({ store, password, clock, signal, random, kernel }, { ...opened, format });
   await repository.refresh(signal);
   const blobs = new EncryptedBlobs(store, typescriptKernel, kernelFormatOf(format), seededRandom(`${seed} blobs`));
   return { repository, store, clock, format, blobs };

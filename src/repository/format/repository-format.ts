@@ -63,14 +63,15 @@ export async function openFormat(
 ): Promise<OpenedFormat> {
   const formatBlob = await readFormatBlob(store, options.signal);
   const outer = parseOuter(formatBlob);
-  const blobConfig = readBlobConfig(store, options.signal);
-  blobConfig.catch(() => undefined); // Heard of below, unless the key comes to nothing first.
-  try {
-    const formatKey = await deriveFormatKey(outer.keyAlgorithm, password, outer.uniqueId, options.kernel);
-    return { format: await openWithKey(store, formatBlob, outer, formatKey, blobConfig, options), formatKey };
-  } finally {
-    await blobConfig.catch(() => undefined);
-  }
+  // What is configured for blobs can be fetched meanwhile, though it takes the key to read it.
+  const [key, blobConfig] = await Promise.allSettled([
+    deriveFormatKey(outer.keyAlgorithm, password, outer.uniqueId, options.kernel),
+    readBlobConfig(store, options.signal),
+  ]);
+  if (key.status === "rejected") throw key.reason;
+  if (blobConfig.status === "rejected") throw blobConfig.reason;
+  const formatKey = key.value;
+  return { format: await openWithKey(store, formatBlob, outer, formatKey, blobConfig.value, options), formatKey };
 }
 
 export interface OpenFormatOptions {
@@ -207,7 +208,7 @@ async function openWithKey(
   formatBlob: Uint8Array,
   outer: OuterFormat,
   formatKey: Uint8Array,
-  blobConfig: Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  blobConfig: Uint8Array | undefined,
   options: OpenFormatOptions,
 ): Promise<RepositoryFormat> {
   const plain = openSecrets(formatKey, outer.uniqueId, outer.sealedFormat);
@@ -224,7 +225,7 @@ async function openWithKey(
   const json = asObject(wrapper.format, "the format in kopia.repository");
   assertFeaturesUnderstood(json.requiredFeatures, options.warn);
   assertNotUpgrading(json.upgradeLock as UpgradeLock | undefined, options.nowMs);
-  const retentionMode = retentionModeOf(await blobConfig, outer.uniqueId, formatKey);
+  const retentionMode = retentionModeOf(blobConfig, outer.uniqueId, formatKey);
   return { ...parseInner(json, outer.uniqueId, formatBlob), ...(retentionMode !== "" && { retentionMode }) };
 }
 
