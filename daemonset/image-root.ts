@@ -19,10 +19,10 @@ export function layOutImage(folder: string): readonly string[] {
   const app = [
     "package.json",
     "LICENSE",
-    ...globSync(["src/*.mjs", "dist/**/*.js", "dist/native/*.node"], { cwd: project }),
+    ...globSync(["src/launch.mjs", "src/built.mjs", "dist/bundle/*.js", "dist/native/*.node"], { cwd: project }),
     ...productionPackages().flatMap(filesOf),
   ];
-  if (!app.includes(join("dist", "cli", "main.js"))) throw new Error("dist/ is missing; run npm run build");
+  if (!app.includes(join("dist", "bundle", "main.js"))) throw new Error("dist/ is missing; run npm run build");
   const files = app.map((path) => ({ from: join(project, path), to: join("app", path) }));
   files.push({ from: join(project, "node_modules", "node", "bin", "node"), to: nodePath });
   for (const { from, to } of files) {

@@ -2,14 +2,30 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
+const built = ["dist/bundle/main.js", "dist/cli/main.js"];
+
 /**
  * True when dist/ was built after the last change of any source, or there are no sources, as in a package.
  *
  * @param {string} root the project's folder
  */
 export function isBuilt(root) {
-  const builtMs = modifiedMs(join(root, "dist", "cli", "main.js"));
-  return builtMs !== undefined && newestSourceMs(join(root, "src"), /\.ts$/) <= builtMs;
+  return upToDate(root).includes(join(root, "dist", "cli", "main.js"));
+}
+
+/**
+ * The program's first file: of the bundle, else of dist/, else of the sources.
+ *
+ * @param {string} root
+ */
+export function mainFile(root) {
+  return upToDate(root)[0] ?? join(root, "src", "cli", "main.ts");
+}
+
+/** @param {string} root */
+function upToDate(root) {
+  const newest = newestSourceMs(join(root, "src"), /\.ts$/);
+  return built.map((path) => join(root, path)).filter((path) => (modifiedMs(path) ?? -1) >= newest);
 }
 
 /**

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isBuilt } from "./built.mjs";
+import { mainFile } from "./built.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const root = join(dirname(self), "..");
@@ -21,9 +21,8 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
 }
 
 async function runHere() {
-  const main = isBuilt(root) ? join(root, "dist", "cli", "main.js") : join(root, "src", "cli", "main.ts");
   try {
-    await import(main);
+    await import(mainFile(root));
   } catch (error) {
     const missing = error?.code === "ERR_MODULE_NOT_FOUND" && /^Cannot find package '.*?'/.exec(error.message)?.[0];
     if (!missing) throw error;

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isBuilt } from "./built.mjs";
+import { buildBundle } from "./bundle.mjs";
 import { buildNative, isNativeBuilt } from "./native.mjs";
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
@@ -38,6 +39,7 @@ if (!isBuilt(root)) {
   const done = spawnSync(node, build, { cwd: root, stdio: ["ignore", 2, 2] });
   // The sources run as they are, so work can go on; `npm run verify` does not pass over it.
   if (done.status !== 0) process.stderr.write("fsb: the build failed, see above; the sources are used as they are\n");
+  else await bundle();
 }
 
 if (!isNativeBuilt(root)) {
@@ -46,6 +48,15 @@ if (!isNativeBuilt(root)) {
   // The slower kernel does the same; `npm run verify` does not pass over a build that failed.
   if (result === "no cargo") process.stderr.write("fsb: there is no cargo here; the slower kernel is used\n");
   if (result === "failed") process.stderr.write("fsb: that failed, see above; the slower kernel is used\n");
+}
+
+/** Without it the program only takes longer to start. */
+async function bundle() {
+  try {
+    await buildBundle(root);
+  } catch (error) {
+    process.stderr.write(`fsb: no bundle, for ${error instanceof Error ? error.message : error}\n`);
+  }
 }
 
 /** @param {string} path */

@@ -29,7 +29,7 @@ const roots: string[] = [];
 after(() => {
   for (const root of roots) fs.rmSync(root, { recursive: true, force: true });
 });
-const image = fs.existsSync(join(project, "dist", "cli", "main.js")) ? layOut() : undefined;
+const image = fs.existsSync(join(project, "dist", "bundle", "main.js")) ? layOut() : undefined;
 const pod = fieldAt(
   parse(fs.readFileSync(join(daemonsetFolder, "base", "daemon-set.yaml"), "utf8")),
   ...["spec", "template", "spec"],
@@ -48,7 +48,7 @@ describe("the image", () => {
   it("has the program, the packages it runs with, and nothing that is for development", (t) => {
     if (image === undefined) return lacking(t, "dist/ is not built; npm run build does it");
     const { files } = image;
-    for (const path of ["velero", "fsb", "usr/local/bin/node", "app/package.json", "app/dist/cli/main.js"]) {
+    for (const path of ["velero", "fsb", "usr/local/bin/node", "app/package.json", "app/dist/bundle/main.js"]) {
       assert.ok(files.includes(path), path);
     }
     const native = `app/dist/native/kernel.${process.platform}-${process.arch}.node`;

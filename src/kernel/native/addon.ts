@@ -3,6 +3,8 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TreeTotals } from "../kernel.ts";
+import { fileURLToPath } from "node:url";
+import { projectRoot } from "../../base/project-root.ts";
 
 /** A KernelError that is still a value. */
 export interface NativeFailure {
@@ -143,10 +145,8 @@ export interface NativeAddon {
   readonly Packer: new (options: NativePackerOptions) => NativePacker;
 }
 
-/** From src/ and from dist/ it is the same file. */
-export const addonPath = join(
-  import.meta.dirname,
-  `../../../dist/native/kernel.${process.platform}-${process.arch}.node`,
+export const addonPath = fileURLToPath(
+  new URL(`dist/native/kernel.${process.platform}-${process.arch}.node`, projectRoot),
 );
 
 /** Throws what the loader says where the file is missing, or is for another machine. */
