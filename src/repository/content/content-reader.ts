@@ -19,6 +19,9 @@ const gapBytesMax = 64 << 10;
 /** 3 ranges × 12 MiB (one may exceed 8 MiB by a content) ≈ 36 MiB resident. */
 const rangeBytesMax = 8 << 20;
 const rangesInFlight = 3;
+/** What is small waits for answers, not for bytes: 24 ranges × 256 KiB, before any that is larger, ≈ 6 MiB resident. */
+const smallRangeBytesMax = 256 << 10;
+const smallRangesInFlight = 24;
 /** Of one range, unless a single content has more: 3 × 32 MiB resident where contents are compressed. */
 const plainBytesMax = 32 << 20;
 /** Of one range; enough to keep the four threads busy that do file system calls. */
@@ -61,7 +64,14 @@ export class ContentReader {
    */
   async readEach(ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
     const ranges = rangesOf(ids.map((id, position) => ({ position, record: this.#locate(id) })));
-    await mapBounded(ranges, rangesInFlight, signal, (range) => this.#readRange(range, ids, signal, use));
+    const read = (range: PackRange): Promise<void> => this.#readRange(range, ids, signal, use);
+    await mapBounded(ranges.filter(isSmall), smallRangesInFlight, signal, read);
+    await mapBounded(
+      ranges.filter((range) => !isSmall(range)),
+      rangesInFlight,
+      signal,
+      read,
+    );
   }
 
   async #readRange(range: PackRange, ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
@@ -176,6 +186,10 @@ function rangesOf(contents: readonly LocatedContent[]): PackRange[] {
 function fits(range: PackRange, { packOffset, originalLength }: ContentRecord): boolean {
   const isNear = packOffset - range.end <= gapBytesMax && packOffset - range.start < rangeBytesMax;
   return isNear && range.plainBytes + originalLength <= plainBytesMax;
+}
+
+function isSmall({ start, end, plainBytes }: PackRange): boolean {
+  return end - start <= smallRangeBytesMax && plainBytes <= smallRangeBytesMax;
 }
 
 function packDamaged(range: PackRange, how: "lost" | "truncated", cause?: unknown): ContentError {
