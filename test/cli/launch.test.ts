@@ -2,9 +2,20 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, cpSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { exitCodes } from "../support/fsb.ts";
 import { describeRun, type ProgramResult, runProgram } from "../support/program.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -22,6 +33,32 @@ test("a clone whose packages are not installed is told so", async (t) => {
   const run = await runProgram(process.execPath, [join(clone, "src", "launch.mjs"), "--version"], { env: process.env });
   assert.equal(run.exitCode, exitCodes.failed);
   assert.equal(run.stderr, `fsb: needs the package 'commander'\nhint: run npm install in ${clone}\n`);
+});
+
+test("the bundle is run where it is not older than the sources, else dist/, else the sources", async (t) => {
+  const { mainFile } = (await import(pathToFileURL(join(source, "built.mjs")).href)) as {
+    mainFile(root: string): string;
+  };
+  const root = temporaryFolder(t);
+  const [bundle, dist, main] = ["dist/bundle/main.js", "dist/cli/main.js", "src/cli/main.ts"].map((path) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), "");
+    return join(root, path);
+  }) as [string, string, string];
+  const given = (...seconds: readonly [number, number, number]): string => {
+    for (const [i, path] of [bundle, dist, main].entries()) utimesSync(path, seconds[i] ?? 0, seconds[i] ?? 0);
+    return mainFile(root);
+  };
+  assert.equal(given(2, 2, 1), bundle);
+  assert.equal(given(1, 1, 1), bundle);
+  assert.equal(given(1, 3, 2), dist);
+  assert.equal(given(1, 2, 3), main);
+  rmSync(join(root, "dist"), { recursive: true });
+  assert.equal(mainFile(root), main);
+  rmSync(join(root, "src", "cli"), { recursive: true });
+  mkdirSync(dirname(bundle), { recursive: true });
+  writeFileSync(bundle, "");
+  assert.equal(mainFile(root), bundle, "as in a package, which has no sources");
 });
 
 test("an interrupt of the launcher alone ends the program cleanly", async (t) => {

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromUtf8, toBase64, toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
+import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
 import { sealSecrets } from "../../src/repository/format/keys.ts";
 import { blobConfigBlobId } from "../../src/repository/format/repository-format.ts";
 import { createRepository, openRepository } from "../../src/repository/repository.ts";
 import { ManualClock } from "./manual-clock.ts";
-import { InterruptedBlobStore, listIds } from "./memory-repository.ts";
+import { InterruptedBlobStore, listIds, openMemoryRepository, storeTexts } from "./memory-repository.ts";
 import { formatKey, password, putFormat, signal, uniqueId } from "./stored-format.ts";
 
 /** Tells when it was closed. */
@@ -91,4 +93,51 @@ test("a repository whose index is damaged does not open", async () => {
     code: "INDEX_BLOB_DAMAGED",
   });
   assert.equal(store.isClosed, true);
+});
+
+test("the index is listed and its blobs are fetched while the key is derived, once", async () => {
+  const store = new InterruptedBlobStore(new MemoryBlobStore());
+  const opened = await openMemoryRepository({ store });
+  await storeTexts(opened, ["one"]);
+  await storeTexts(opened, ["two"]);
+  const fetched: string[] = [];
+  const both = Promise.withResolvers<void>();
+  store.after = (operation, id) => {
+    if (operation !== "get" || !id.startsWith("x")) return;
+    fetched.push(id);
+    if (fetched.length === 2) both.resolve();
+  };
+  const kernel: Kernel = {
+    ...typescriptKernel,
+    scrypt: async () => {
+      await both.promise;
+      return formatKey;
+    },
+  };
+  await using repository = await openRepository({ store, password, clock: opened.clock, signal, kernel });
+  assert.equal(repository.index.recordCount, 2);
+  assert.equal(repository.index.listedMs, opened.clock.nowMs());
+  assert.deepEqual(fetched.sort(), await listIds(store, "xn"));
+});
+
+test("an index that cannot be fetched ahead is fetched again, and a wrong password leaves nothing under way", async () => {
+  const store = new InterruptedBlobStore(new ClosingStore());
+  const opened = await openMemoryRepository({ store });
+  await storeTexts(opened, ["one"]);
+  let failures = 0;
+  store.before = (operation, id) => {
+    if (operation === "get" && id.startsWith("x") && failures++ === 0) throw new Error("not now");
+  };
+  const options = { store, password, clock: opened.clock, signal };
+  const right = { ...typescriptKernel, scrypt: async () => formatKey };
+  await using repository = await openRepository({ ...options, kernel: right });
+  assert.equal(repository.index.recordCount, 1);
+  assert.equal(failures, 2);
+
+  let underWay = 0;
+  store.before = () => void underWay++;
+  store.after = () => void underWay--;
+  const wrong = { ...typescriptKernel, scrypt: async () => formatKey.toReversed() };
+  await assert.rejects(openRepository({ ...options, kernel: wrong }), { code: "REPOSITORY_PASSWORD_WRONG" });
+  assert.equal(underWay, 0);
 });

@@ -139,10 +139,12 @@ export class CommittedIndex {
   /** One merge at a time. Tables that come meanwhile stay as they are. */
   async #merge(): Promise<void> {
     const merged = this.#lastMerge.then(async () => {
-      const chosen = tablesToMerge(this.#tables);
-      if (chosen.length < 2) return;
-      const table = await this.#options.kernel.mergeTables(chosen);
-      this.#tables = [...this.#tables.filter((other) => !chosen.includes(other)), table];
+      for (;;) {
+        const chosen = new Set(tablesToMerge(this.#tables));
+        if (chosen.size === 0) return;
+        const table = await this.#options.kernel.mergeTables([...chosen]);
+        this.#tables = [...this.#tables.filter((other) => !chosen.has(other)), table];
+      }
     });
     this.#lastMerge = merged.catch(() => undefined); // Its own caller hears of it.
     await merged;
@@ -212,10 +214,11 @@ export class CommittedIndex {
 export function tablesToMerge(tables: readonly ContentTable[]): readonly ContentTable[] {
   const ascending = tables.filter(({ count }) => count < settledCount).toSorted((a, b) => a.count - b.count);
   let chosen = 0;
-  let smaller = 0;
+  let last = 0;
   for (const [i, { count }] of ascending.entries()) {
-    if (i > 0 && count < 2 * smaller) chosen = i + 1;
-    smaller += count;
+    const joins = i > 0 && count < 2 * last;
+    if (joins) chosen = i + 1;
+    last = joins ? last + count : count;
   }
   return ascending.slice(0, chosen);
 }

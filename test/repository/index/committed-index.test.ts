@@ -3,9 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { toHex } from "../../../src/base/bytes.ts";
 import { CodedError } from "../../../src/base/errors.ts";
+import type { ContentTable } from "../../../src/kernel/content-table.ts";
 import { type BlobId, parseBlobId } from "../../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import { type ContentId, keyOf } from "../../../src/repository/content/content-id.ts";
+import { tablesToMerge } from "../../../src/repository/index/committed-index.ts";
 import {
   InterruptedBlobStore,
   type MemoryRepository,
@@ -191,4 +193,31 @@ test("an index blob of a name that is no name of ours does no harm", async () =>
   for (const id of ["x", "xn", "xz1_a", "xe", "xw", "xr1"]) await opened.store.put(parseBlobId(id), [], { signal });
   await opened.repository.refresh(signal).catch((error: unknown) => assert.ok(error instanceof CodedError));
   assert.deepEqual(keysOf(opened), []);
+});
+
+test("tables are merged until each is twice as large as the next, and very large ones are left alone", () => {
+  const ofCounts = (...counts: number[]) => counts.map((count) => ({ count }) as ContentTable);
+  const chosen = (...counts: number[]) => tablesToMerge(ofCounts(...counts)).map(({ count }) => count);
+  assert.deepEqual(chosen(), []);
+  assert.deepEqual(chosen(8), []);
+  assert.deepEqual(chosen(8, 4, 2), []);
+  assert.deepEqual(chosen(8, 4, 3), [3, 4, 8]);
+  assert.deepEqual(chosen(100, 10, 10), [10, 10]);
+  assert.deepEqual(chosen(1, 30, 20), [1, 20, 30]);
+  assert.deepEqual(chosen(4_000_000, 3_999_999), []);
+  assert.deepEqual(chosen(5_000_000, 3_000_000, 2_000_000), [2_000_000, 3_000_000]);
+});
+
+test("of hundreds of index blobs every entry is found, in few tables", async () => {
+  const opened = await openMemoryRepository();
+  const ids = Array.from({ length: 300 }, (_, i) => i.toString(16).padStart(32, "0"));
+  for (const [i, id] of ids.entries()) {
+    await putIndexBlob(opened, "xn0_", `s${i}-c1`, tableOf(recordOf(id, { timestampSeconds: i })));
+  }
+  await opened.repository.refresh(signal);
+  assert.deepEqual(
+    ids.map((id) => opened.repository.index.find(keyOf(id as ContentId))?.timestampSeconds),
+    ids.map((_, i) => i),
+  );
+  assert.ok(opened.repository.index.tables.length < 10, `${opened.repository.index.tables.length} tables`);
 });

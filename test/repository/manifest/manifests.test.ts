@@ -201,3 +201,23 @@ test("more manifests than fit into one content are stored in several, and all ar
   assert.equal([...opened.repository.index.records("m")].length, 3);
   assert.equal(Object.keys(await found(await openAgain(opened))).length, 1201);
 });
+
+test("a second reading fetches only what was added since, and forgets what is gone", async () => {
+  const store = new InterruptedBlobStore(new MemoryBlobStore());
+  const opened = await openMemoryRepository({ store });
+  const [first] = await storeManifests(opened, [entry("a", 1n, "one")], [entry("b", 1n, "two")]);
+  assert.deepEqual(await found(opened), { a: '"one"', b: '"two"' });
+  const fetched: string[] = [];
+  store.before = (operation, id) => void (operation === "get" && fetched.push(id.slice(0, 1)));
+  assert.deepEqual(await found(opened), { a: '"one"', b: '"two"' });
+  assert.deepEqual(fetched, []);
+
+  await storeManifests(await openAgain(opened), [entry("a", 2n, undefined)], [entry("c", 1n, "three")]);
+  const gone = opened.repository.index.find(keyOf(first as ContentId));
+  assert.ok(gone !== undefined);
+  await putIndexBlob(opened, "xn0_", "s9-c1", tableOf({ ...gone, deleted: true, timestampSeconds: 4_000_000_000 }));
+  await opened.repository.refresh(signal);
+  fetched.length = 0;
+  assert.deepEqual(await found(opened), { b: '"two"', c: '"three"' });
+  assert.deepEqual(fetched, ["q"]);
+});
