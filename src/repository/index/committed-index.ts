@@ -30,6 +30,8 @@ const firstPauseMs = 100;
 const tablesMax = 64;
 /** 150 MB. Tables of so many records stay as they are: what merging saves a search is not worth the copy. */
 const settledCount = 4_000_000;
+/** 300 MB: what a merge takes beside the tables that it is made of. */
+const mergedCountMax = 2 * settledCount;
 
 export interface CommittedIndexOptions {
   readonly store: BlobStore;
@@ -215,7 +217,10 @@ export function tablesToMerge(tables: readonly ContentTable[]): readonly Content
   const ascending = tables.filter(({ count }) => count < settledCount).toSorted((a, b) => a.count - b.count);
   let chosen = 0;
   let last = 0;
+  let total = 0;
   for (const [i, { count }] of ascending.entries()) {
+    total += count;
+    if (total > mergedCountMax) break;
     const joins = i > 0 && count < 2 * last;
     if (joins) chosen = i + 1;
     last = joins ? last + count : count;

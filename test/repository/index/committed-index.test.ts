@@ -205,6 +205,7 @@ test("tables are merged until each is twice as large as the next, and very large
   assert.deepEqual(chosen(100, 10, 10), [10, 10]);
   assert.deepEqual(chosen(1, 30, 20), [1, 20, 30]);
   assert.deepEqual(chosen(4_000_000, 3_999_999), []);
+  assert.deepEqual(chosen(3_000_000, 3_000_000, 3_000_000), [3_000_000, 3_000_000]);
   assert.deepEqual(chosen(5_000_000, 3_000_000, 2_000_000), [2_000_000, 3_000_000]);
 });
 
