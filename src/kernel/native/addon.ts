@@ -1,7 +1,6 @@
 /** What native/addon/src/lib.rs offers, in its order, and where it is found. */
 
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import type { TreeTotals } from "../kernel.ts";
 import { fileURLToPath } from "node:url";
 import { projectRoot } from "../../base/project-root.ts";
