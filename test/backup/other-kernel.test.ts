@@ -20,7 +20,7 @@ const files = [
 
 for (const file of files) {
   test(`${basename(file)} holds with the other kernel`, async (t) => {
-    const other = processKernel().name === "native" ? "typescript" : "native";
+    const other = (await processKernel()).name === "native" ? "typescript" : "native";
     if (other === "native" && nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
     runTests(t, file, other);
   });

@@ -1,9 +1,9 @@
 /** What native/addon/src/lib.rs offers, in its order, and where it is found. */
 
 import { createRequire } from "node:module";
-import type { TreeTotals } from "../kernel.ts";
 import { fileURLToPath } from "node:url";
 import { projectRoot } from "../../base/project-root.ts";
+import type { TreeTotals } from "../kernel.ts";
 
 /** A KernelError that is still a value. */
 export interface NativeFailure {
