@@ -25,5 +25,5 @@ pub mod random_stream;
 pub mod scrypt;
 pub mod sealing;
 pub mod snapshot;
-pub mod volume;
 pub mod table_merge;
+pub mod volume;
