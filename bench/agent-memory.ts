@@ -36,7 +36,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { fieldAt, type JsonObject, textAt } from "../src/kubernetes/json.ts";
 import { fsb } from "../test/support/fsb.ts";
@@ -45,6 +44,7 @@ import { type KubernetesCluster, startCluster } from "../test/support/kubernetes
 import { type ObjectServer, startObjectServer } from "../test/support/object-server.ts";
 import { readyRepository } from "../test/support/ready-repository.ts";
 import { veleroCrds } from "../test/support/velero-crds.ts";
+import { findBuiltProgram } from "./built-program.ts";
 
 export interface AgentMemoryOptions {
   readonly pods: number;
@@ -84,7 +84,6 @@ export interface MemoryStep {
   readonly peakBytes: number;
 }
 
-const root = join(import.meta.dirname, "..");
 const node = "node-a";
 /** docs/decisions/engine-in-a-thread.md says why. */
 const imageMalloc = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
@@ -114,10 +113,8 @@ const rights: readonly JsonObject[] = [
 
 /** A reason where something is lacking here. */
 export async function measureAgentMemory(options: AgentMemoryOptions): Promise<AgentMemory | string> {
-  const { isBuilt } = (await import(pathToFileURL(join(root, "src", "built.mjs")).href)) as {
-    isBuilt(root: string): boolean;
-  };
-  if (!isBuilt(root)) return "needs dist/ as the sources are now: npm run build";
+  const program = await findBuiltProgram("typescript");
+  if (typeof program === "string") return program;
   const folder = mkdtempSync(join(tmpdir(), "fsb-agent-memory-"));
   const bucket = await startObjectServer();
   if (typeof bucket === "string") return bucket;
@@ -128,7 +125,7 @@ export async function measureAgentMemory(options: AgentMemoryOptions): Promise<A
     const cluster = await startCluster([`--audit-policy-file=${policy}`, `--audit-log-path=${auditLog}`]);
     if ("missing" in cluster) return cluster.missing;
     await using _ = cluster;
-    return await measure({ folder, cluster, bucket, auditLog }, options);
+    return await measure({ main: program.main, folder, cluster, bucket, auditLog }, options);
   } finally {
     await bucket[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
@@ -136,6 +133,8 @@ export async function measureAgentMemory(options: AgentMemoryOptions): Promise<A
 }
 
 interface Place {
+  /** The agent's file. */
+  readonly main: string;
   readonly folder: string;
   readonly cluster: KubernetesCluster;
   readonly bucket: ObjectServer;
@@ -271,11 +270,10 @@ class MeasuredAgent implements AsyncDisposable {
   }
 
   static async start(
-    { folder, cluster }: Place,
+    { main, folder, cluster }: Place,
     podsRoot: string,
     { login, malloc, memoryBudget }: AgentMemoryOptions,
   ): Promise<MeasuredAgent> {
-    const main = join(root, "dist", "cli", "main.js");
     const command = [process.execPath, main, "agent", "--node", node, "--pods-root", podsRoot, "--concurrency", "2"];
     if (memoryBudget !== undefined) command.push("--memory-budget", memoryBudget);
     const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, ...(malloc === "of the image" ? imageMalloc : {}) };

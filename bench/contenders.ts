@@ -9,8 +9,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { findKopia, Kopia, repositoryPassword } from "../test/support/kopia.ts";
+import { findBuiltProgram } from "./built-program.ts";
 import { type Command, runMeasured } from "./measured-command.ts";
 
 export const contenderNames = ["fsb", "fsb-typescript", "kopia", "restic", "rustic"] as const;
@@ -62,8 +62,6 @@ export interface Restore {
   readonly restored: string;
 }
 
-const root = join(import.meta.dirname, "..");
-
 /** Those of the names that are here, in that order, and why others are not. */
 export async function findContenders(
   names: readonly ContenderName[],
@@ -90,24 +88,11 @@ const finders: Readonly<Record<ContenderName, () => Promise<Contender | string>>
   rustic: async () => findOnPath("rustic", rusticRepository),
 };
 
-/**
- * As an installed package or the image runs it: dist/ on Node 24, without the launcher, which on an older Node starts a
- * second one.
- */
 async function findFsb(name: ContenderName, kernel: "native" | "typescript"): Promise<Contender | string> {
-  const { isBuilt } = (await import(pathToFileURL(join(root, "src", "built.mjs")).href)) as {
-    isBuilt(root: string): boolean;
-  };
-  if (!isBuilt(root)) return "needs dist/ as the sources are now: npm run build";
-  if (kernel === "native") {
-    const { isNativeBuilt } = (await import(pathToFileURL(join(root, "src", "native.mjs")).href)) as {
-      isNativeBuilt(root: string): boolean;
-    };
-    if (!isNativeBuilt(root)) return "needs the native kernel as its sources are now: npm run build";
-  }
-  const main = join(root, "dist", "cli", "main.js");
+  const program = await findBuiltProgram(kernel);
+  if (typeof program === "string") return program;
   const run = (env: NodeJS.ProcessEnv, ...args: readonly string[]): Command => {
-    return { name: `${name} ${args[0]}`, program: process.execPath, args: [main, ...args], env };
+    return { name: `${name} ${args[0]}`, program: process.execPath, args: [program.main, ...args], env };
   };
   return {
     name,
