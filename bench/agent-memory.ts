@@ -3,7 +3,7 @@
  * Prints a Markdown table.
  *
  *     npm run bench:agent -- [--pods COUNT] [--megabytes SIZE] [--before MINUTES] [--after MINUTES] [--kubeconfig]
- *         [--plain-malloc] [--memory-budget SIZE]
+ *         [--plain-malloc] [--memory-budget SIZE] [--markdown FILE]
  *
  * The agent is the built one, alone in its process, with a real kube-apiserver and a bucket of a real S3 server on
  * loopback; it logs in as the service account of a pod, by files in a mount namespace of its own (which takes root), or
@@ -16,6 +16,8 @@
  * are of those it restores. So it is told whether one of two volumes waits for the other.
  *
  * Memory is VmRSS of the agent's process, threads and all, and VmHWM for peaks, which is set back before each step.
+ * `--markdown` puts the tables between their markers, as they are in docs/performance.md.
+ *
  * Requests are those of the agent's user in the API server's audit log.
  */
 
@@ -45,6 +47,7 @@ import { type ObjectServer, startObjectServer } from "../test/support/object-ser
 import { readyRepository } from "../test/support/ready-repository.ts";
 import { veleroCrds } from "../test/support/velero-crds.ts";
 import { findBuiltProgram } from "./built-program.ts";
+import { describeMachine, formatMachine, replaceSection } from "./report.ts";
 
 export interface AgentMemoryOptions {
   readonly pods: number;
@@ -501,8 +504,10 @@ if (import.meta.main) {
       kubeconfig: { type: "boolean", default: false },
       "plain-malloc": { type: "boolean", default: false },
       "memory-budget": { type: "string" },
+      markdown: { type: "string" },
     },
   });
+  const machine = describeMachine();
   const measured = await measureAgentMemory({
     pods: Number(values.pods),
     volumeBytes: Number(values.megabytes) * 1e6,
@@ -513,5 +518,12 @@ if (import.meta.main) {
     memoryBudget: values["memory-budget"],
   });
   if (typeof measured === "string") throw new Error(measured);
-  process.stdout.write(formatTable(measured));
+  const table = formatTable(measured);
+  process.stdout.write(table);
+  if (values.markdown !== undefined) {
+    const others = process.argv.slice(2).filter((word) => word !== "--markdown" && word !== values.markdown);
+    const command = ["npm run bench:agent --", ...others].join(" ");
+    const note = `\`${command}\` on ${new Date().toISOString().slice(0, 10)}.\n${formatMachine(machine)}.`;
+    replaceSection(values.markdown, "agent", `${table}\n${note}`);
+  }
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Contender, ContenderName } from "../../bench/contenders.ts";
 import { type Command, runMeasured } from "../../bench/measured-command.ts";
-import { compare, summarize } from "../../bench/report.ts";
+import { compare, replaceSection, summarize } from "../../bench/report.ts";
 import { sets } from "../../bench/sets.ts";
 import { measureSideBySide } from "../../bench/side-by-side.ts";
 import { digestOf } from "../../bench/tree-digest.ts";
@@ -149,5 +149,17 @@ describe("a comparison", () => {
         ["restic", 1, 0.5],
       ],
     );
+  });
+});
+
+describe("a section of a page", () => {
+  it("is replaced between its markers, and a page without them is refused and stays as it is", (t) => {
+    const page = join(temporaryFolder(t), "page.md");
+    const text = (inner: string): string => `before\n<!-- measured: tiny -->${inner}<!-- end: tiny -->\nafter\n`;
+    writeFileSync(page, text("\nold\n"));
+    replaceSection(page, "tiny", "new\n");
+    assert.equal(readFileSync(page, "utf8"), text("\n\nnew\n\n"));
+    assert.throws(() => replaceSection(page, "large", "lost"), /has no section between <!-- measured: large -->/);
+    assert.equal(readFileSync(page, "utf8"), text("\n\nnew\n\n"));
   });
 });
