@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use fsb_kernel::buzhash::{Cutter, DYNAMIC_4M, find_cut};
+use fsb_kernel::buzhash::{Cutter, DYNAMIC_4M};
 use fsb_kernel::hashing::ContentHasher;
 use fsb_kernel::processor::Processor;
 use fsb_kernel::sealing::Sealer;
@@ -25,8 +25,7 @@ struct Case<'a> {
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let noise = noise(64 * MIB);
-    let cases = hash_cases(&noise).chain(chunk_cases(&noise)).chain(steady_chunk_cases(&noise));
-    for mut case in cases.chain(cut_cases(&noise)).chain(seal_cases(&noise)) {
+    for mut case in hash_cases(&noise).chain(cut_cases(&noise)).chain(seal_cases(&noise)) {
         if case.name.contains(&wanted) {
             case.measure();
         }
@@ -45,54 +44,6 @@ fn hash_cases(noise: &[u8]) -> impl Iterator<Item = Case<'_>> {
             Case { name: format!("hash on {processor:?}"), count, length, work: Box::new(work) }
         })
     })
-}
-
-/// Chunks as they are cut, so many at once.
-fn chunk_cases(noise: &[u8]) -> impl Iterator<Item = Case<'_>> {
-    let chunks = cut_chunks(noise);
-    let length = chunks.iter().map(|chunk| chunk.len()).sum::<usize>() / chunks.len();
-    [2, 4, 6, 8, chunks.len()].into_iter().map(move |at_once| {
-        let hasher = ContentHasher::new(b"secret");
-        let (count, chunks) = (chunks.len(), chunks.clone());
-        let work = move || chunks.chunks(at_once).for_each(|chunks| drop(black_box(hasher.hash_each(chunks))));
-        Case { name: format!("hash cut chunks by {at_once}"), count, length, work: Box::new(work) }
-    })
-}
-
-/// The same, but another takes the place of each that ends.
-fn steady_chunk_cases(noise: &[u8]) -> impl Iterator<Item = Case<'_>> {
-    let chunks = cut_chunks(noise);
-    let length = chunks.iter().map(|chunk| chunk.len()).sum::<usize>() / chunks.len();
-    Processor::all_here().into_iter().flat_map(move |processor| {
-        let chunks = chunks.clone();
-        [2, 4, 8].into_iter().map(move |at_once| {
-            let hasher = ContentHasher::on(processor, b"secret");
-            let (count, chunks) = (4 * chunks.len(), chunks.clone());
-            let work = move || {
-                let mut waiting = chunks.iter().cycle().take(count);
-                let mut under_way = vec![];
-                loop {
-                    let room = at_once - under_way.len();
-                    under_way.extend(waiting.by_ref().take(room).map(|&chunk| (chunk, hasher.begin())));
-                    if under_way.is_empty() {
-                        break;
-                    }
-                    let mut hashes = hasher.hash_on(&mut under_way).into_iter();
-                    under_way.retain(|_| hashes.next().is_none_or(|hash| hash.is_none()));
-                }
-            };
-            Case { name: format!("steady by {at_once} on {processor:?}"), count, length, work: Box::new(work) }
-        })
-    })
-}
-
-fn cut_chunks(noise: &[u8]) -> Vec<&[u8]> {
-    let mut chunks = vec![];
-    let mut rest = noise;
-    while let Some(length) = find_cut(rest, DYNAMIC_4M) {
-        chunks.push(rest.split_off(..length).expect("a cut lies within"));
-    }
-    chunks
 }
 
 /// Of all bytes, those below the minimum as well.

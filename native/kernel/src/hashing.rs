@@ -7,8 +7,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 
-use blake2b_simd::many::{HashManyJob, hash_many, update_many};
-use blake2b_simd::{Params, State};
+use blake2b_simd::Params;
+use blake2b_simd::many::{HashManyJob, hash_many};
 
 #[cfg(target_arch = "x86_64")]
 use crate::processor::Avx512;
@@ -26,18 +26,6 @@ enum Engine {
     Plain(Params),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512, lanes::Start),
-}
-
-/// How far the hash of a chunk has come.
-pub struct Progress(Part);
-
-enum Part {
-    Plain {
-        state: Box<State>,
-        bytes_put_in: usize,
-    },
-    #[cfg(target_arch = "x86_64")]
-    Avx512(lanes::Progress),
 }
 
 impl ContentHasher {
@@ -83,40 +71,6 @@ impl ContentHasher {
         }
     }
 
-    pub fn begin(&self) -> Progress {
-        Progress(match &self.0 {
-            Engine::Plain(params) => Part::Plain { state: Box::new(params.to_state()), bytes_put_in: 0 },
-            #[cfg(target_arch = "x86_64")]
-            Engine::Avx512(_, start) => Part::Avx512(start.begin()),
-        })
-    }
-
-    /// Goes on with the first `lanes()` of the chunks until one of them ends, so that another can take its lane, and the
-    /// lanes stay full although chunks end at different times. The hashes of those that ended; the others have come further.
-    /// Each has what `begin` of this hasher gave, and not ended.
-    pub fn hash_on(&self, chunks: &mut [(&[u8], Progress)]) -> Vec<Option<Hash>> {
-        let count = chunks.len().min(self.lanes());
-        let chunks = chunks[..count].iter_mut();
-        match &self.0 {
-            Engine::Plain(_) => {
-                let parts = chunks.map(|(bytes, progress)| match &mut progress.0 {
-                    Part::Plain { state, bytes_put_in } => (&bytes[*bytes_put_in..], state, bytes_put_in),
-                    #[cfg(target_arch = "x86_64")]
-                    Part::Avx512(_) => unreachable!("this hasher began it"),
-                });
-                hash_plainly_on(parts.collect())
-            }
-            #[cfg(target_arch = "x86_64")]
-            Engine::Avx512(avx512, start) => {
-                let parts = chunks.map(|(bytes, progress)| match &mut progress.0 {
-                    Part::Avx512(progress) => (*bytes, progress),
-                    Part::Plain { .. } => unreachable!("this hasher began it"),
-                });
-                start.hash_on(&mut parts.collect::<Vec<_>>(), |lanes| avx512::advance(*avx512, lanes))
-            }
-        }
-    }
-
     /// So many chunks of about the same length are best hashed at once.
     pub fn lanes(&self) -> usize {
         match &self.0 {
@@ -125,17 +79,6 @@ impl ContentHasher {
             Engine::Avx512(..) => lanes::LANES_MAX,
         }
     }
-}
-
-/// What is left of each, its state, and what has been put into that.
-fn hash_plainly_on(mut parts: Vec<(&[u8], &mut Box<State>, &mut usize)>) -> Vec<Option<Hash>> {
-    let length = parts.iter().map(|(rest, ..)| rest.len()).min().unwrap_or(0);
-    update_many(parts.iter_mut().map(|(rest, state, _)| (&mut ***state, &rest[..length])));
-    let hash = |(rest, state, bytes_put_in): (&[u8], &mut Box<State>, &mut usize)| {
-        *bytes_put_in += length;
-        (rest.len() == length).then(|| first_half(state.finalize().as_bytes()))
-    };
-    parts.into_iter().map(hash).collect()
 }
 
 fn first_half(digest: &[u8]) -> Hash {
@@ -196,39 +139,6 @@ mod tests {
             let longest = [1, 130, 600, 20_000][below(4)] + 1;
             let lengths: Vec<usize> = (0..count).map(|_| below(longest)).collect();
             hashes_are_right(b"secret", &lengths);
-        }
-    }
-
-    #[test]
-    fn chunks_that_take_each_others_lanes_are_hashed_as_one_by_one() {
-        let bytes: Vec<u8> = (0..60_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
-        let lengths =
-            [0, 1, 128, 129, 40_000, 3, 256, 20_000, 19_999, 60_000, 0, 5000, 640, 50_000, 127, 128, 1, 30_000];
-        for processor in Processor::all_here() {
-            for secret in [&b""[..], b"secret"] {
-                let hasher = ContentHasher::on(processor, secret);
-                for at_once in 1..=2 * hasher.lanes() {
-                    let mut waiting = lengths.iter().map(|&length| &bytes[..length]);
-                    let mut under_way = vec![];
-                    let mut steps = 0;
-                    loop {
-                        let room = at_once - under_way.len();
-                        under_way.extend(waiting.by_ref().take(room).map(|chunk| (chunk, hasher.begin())));
-                        if under_way.is_empty() {
-                            break;
-                        }
-                        let hashes = hasher.hash_on(&mut under_way);
-                        assert!(hashes.iter().any(Option::is_some), "{processor:?}, {at_once} at once");
-                        for (number, hash) in hashes.into_iter().enumerate().rev() {
-                            if let Some(hash) = hash {
-                                assert_eq!(hash, hasher.hash(under_way.swap_remove(number).0));
-                            }
-                        }
-                        steps += 1;
-                    }
-                    assert!(steps <= lengths.len());
-                }
-            }
         }
     }
 }

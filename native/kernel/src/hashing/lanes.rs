@@ -44,15 +44,6 @@ pub struct Start {
     of_nothing: Hash,
 }
 
-/// How far a message has been put in.
-#[derive(Clone)]
-pub struct Progress {
-    state: State,
-    /// With the key's block.
-    byte_count: u64,
-    blocks_put_in: usize,
-}
-
 /// A message on its way.
 pub struct Lane<'a> {
     number: usize,
@@ -105,8 +96,7 @@ impl Start {
         let mut hashes = vec![self.of_nothing; messages.len()];
         let mut order: Vec<usize> = (0..messages.len()).filter(|&number| !messages[number].is_empty()).collect();
         order.sort_unstable_by_key(|&number| Reverse(messages[number].len()));
-        let begun = self.begin();
-        let mut waiting = order.into_iter().map(|number| Lane::new(number, messages[number], &begun));
+        let mut waiting = order.into_iter().map(|number| self.lane(number, messages[number]));
         let mut lanes: Vec<Lane> = waiting.by_ref().take(LANES_MAX).collect();
         while !lanes.is_empty() {
             advance(&mut lanes);
@@ -123,40 +113,11 @@ impl Start {
         hashes
     }
 
-    pub fn begin(&self) -> Progress {
-        Progress { state: self.state, byte_count: self.byte_count, blocks_put_in: 0 }
-    }
-
-    /// Puts in at most `LANES_MAX` messages until one of them ends. The hashes of those that ended.
-    pub fn hash_on(&self, messages: &mut [(&[u8], &mut Progress)], advance: impl Fn(&mut [Lane])) -> Vec<Option<Hash>> {
-        let of_nothing = |message: &[u8]| message.is_empty().then_some(self.of_nothing);
-        let mut hashes: Vec<_> = messages.iter().map(|(message, _)| of_nothing(message)).collect();
-        let not_empty = messages.iter().enumerate().filter(|(_, (message, _))| !message.is_empty());
-        let mut lanes: Vec<_> =
-            not_empty.map(|(number, (message, progress))| Lane::new(number, message, progress)).collect();
-        while !lanes.is_empty() && lanes.iter().all(|lane| !lane.last.is_empty()) {
-            advance(&mut lanes);
-        }
-        for lane in lanes {
-            if lane.last.is_empty() {
-                hashes[lane.number] = Some(hash_in(&lane.state));
-            } else {
-                let (message, progress) = &mut messages[lane.number];
-                let blocks_put_in = (message.len() - 1) / BLOCK_BYTES - lane.blocks.len();
-                **progress = Progress { state: lane.state, byte_count: lane.byte_count, blocks_put_in };
-            }
-        }
-        hashes
-    }
-}
-
-impl<'a> Lane<'a> {
-    /// `message` is not empty, and not put in whole.
-    fn new(number: usize, message: &'a [u8], progress: &Progress) -> Self {
+    /// `message` is not empty.
+    fn lane<'a>(&self, number: usize, message: &'a [u8]) -> Lane<'a> {
         let (blocks, _) = message[..message.len() - 1].as_chunks();
         let last = &message[blocks.len() * BLOCK_BYTES..];
-        let blocks = &blocks[progress.blocks_put_in..];
-        Self { number, state: progress.state, byte_count: progress.byte_count, blocks, last }
+        Lane { number, state: self.state, byte_count: self.byte_count, blocks, last }
     }
 }
 
