@@ -232,7 +232,7 @@ fn of_statx(statx: &Statx) -> EntryStat {
     }
 }
 
-fn of_stat(stat: &Stat) -> EntryStat {
+pub(super) fn of_stat(stat: &Stat) -> EntryStat {
     EntryStat {
         kind: EntryKind::of(FileType::from_raw_mode(stat.st_mode)),
         mode: stat.st_mode & 0o7777,
