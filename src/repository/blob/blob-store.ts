@@ -22,6 +22,17 @@ export interface PutOptions {
   readonly existing?: "keep";
 }
 
+export interface GetOptions {
+  readonly signal: AbortSignal;
+  /** All of the blob where it is not given. */
+  readonly range?: ByteRange;
+  /**
+   * Memory for an answer of so many bytes, where the caller has some that it used before. A store that reads straight
+   * into memory takes it, once it knows that there is something to read; the answer is it then.
+   */
+  readonly allocate?: (length: number) => Uint8Array;
+}
+
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
@@ -44,7 +55,7 @@ export interface BlobStore extends AsyncDisposable {
   /** What a person calls this place: a folder or a URL, without secrets. */
   readonly displayName: string;
   /** The whole blob, or the range. The caller owns the bytes. */
-  get(id: BlobId, options: { readonly signal: AbortSignal; readonly range?: ByteRange }): Promise<Uint8Array>;
+  get(id: BlobId, options: GetOptions): Promise<Uint8Array>;
   /** The blob is the parts, one after the other. The store does not keep or change them. */
   put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void>;
   delete(id: BlobId, options: { readonly signal: AbortSignal }): Promise<void>;

@@ -35,6 +35,7 @@ import {
   type BlobStore,
   type ByteRange,
   blobExists,
+  type GetOptions,
   type PutOptions,
   rangeWithin,
 } from "./blob-store.ts";
@@ -129,12 +130,15 @@ class FilesystemBlobStore implements BlobStore {
     this.#chosen = chosen;
   }
 
-  async get(id: BlobId, { signal, range }: { signal: AbortSignal; range?: ByteRange }): Promise<Uint8Array> {
+  async get(id: BlobId, { signal, range, allocate }: GetOptions): Promise<Uint8Array> {
     signal.throwIfAborted();
     const bytes = await this.#translating(`read blob ${id}`, async () => {
       const path = await this.#pathOf(id, signal);
       const pick = (length: number): ByteRange => rangeWithin(id, length, range);
-      return (path === undefined ? undefined : await readFileIfPresent(path, pick, signal)) ?? (await this.#absent());
+      return (
+        (path === undefined ? undefined : await readFileIfPresent(path, pick, signal, allocate)) ??
+        (await this.#absent())
+      );
     });
     if (bytes !== undefined) return bytes;
     throw new BlobError("BLOB_NOT_FOUND", `there is no blob ${id} in folder ${this.displayName}`, {
@@ -311,6 +315,7 @@ async function readFileIfPresent(
   path: string,
   pick: (length: number) => ByteRange,
   signal: AbortSignal,
+  allocate: (length: number) => Uint8Array = Buffer.allocUnsafeSlow,
 ): Promise<Uint8Array | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path, flags).catch(undefinedIfAbsent);
@@ -319,7 +324,7 @@ async function readFileIfPresent(
     const stats = await handle.stat();
     if (!stats.isFile()) throw notOfType("file", path);
     const { offset, length } = pick(stats.size);
-    const bytes = Buffer.allocUnsafeSlow(length);
+    const bytes = allocate(length);
     for (let done = 0; done < length; ) {
       signal.throwIfAborted();
       const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, bytesPerRead), offset + done);

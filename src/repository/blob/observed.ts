@@ -10,7 +10,7 @@ import {
   type BlobId,
   type BlobMetadata,
   type BlobStore,
-  type ByteRange,
+  type GetOptions,
   type PutOptions,
 } from "./blob-store.ts";
 
@@ -71,7 +71,7 @@ export class ObservedBlobStore implements BlobStore {
     this.displayName = inner.displayName;
   }
 
-  get(id: BlobId, options: { signal: AbortSignal; range?: ByteRange }): Promise<Uint8Array> {
+  get(id: BlobId, options: GetOptions): Promise<Uint8Array> {
     return this.#observe(
       "get",
       id,

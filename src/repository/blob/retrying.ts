@@ -16,7 +16,7 @@ import {
   type BlobId,
   type BlobMetadata,
   type BlobStore,
-  type ByteRange,
+  type GetOptions,
   type PutOptions,
 } from "./blob-store.ts";
 
@@ -57,7 +57,7 @@ export class RetryingBlobStore implements BlobStore {
     this.displayName = inner.displayName;
   }
 
-  get(id: BlobId, options: { signal: AbortSignal; range?: ByteRange }): Promise<Uint8Array> {
+  get(id: BlobId, options: GetOptions): Promise<Uint8Array> {
     return this.#retry(`read blob ${id}`, options.signal, () => this.#inner.get(id, options));
   }
 

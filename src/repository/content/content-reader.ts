@@ -9,7 +9,7 @@ import { mapBounded } from "../../base/concurrency.ts";
 import { hasCode } from "../../base/errors.ts";
 import type { ContentRecord } from "../../kernel/content-table.ts";
 import { type Kernel, KernelError, type KernelFormat } from "../../kernel/kernel.ts";
-import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
+import { type BlobStore, type GetOptions, parseBlobId } from "../blob/blob-store.ts";
 import type { CommittedIndex } from "../index/committed-index.ts";
 import { ContentError } from "./content-error.ts";
 import { type ContentId, contentIdOfKey, keyOf } from "./content-id.ts";
@@ -95,6 +95,16 @@ export class ContentReader {
       signal,
       (i, bytes) => use(positions[i] as number, bytes),
     );
+  }
+
+  /** Part of a pack as it is stored; undefined where the pack, or so much of it, is not there. BlobError. */
+  async fetch(packId: string, options: GetOptions): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#options.store.get(parseBlobId(packId), options);
+    } catch (cause) {
+      if (hasCode(cause, "BLOB_NOT_FOUND") || hasCode(cause, "BLOB_RANGE_INVALID")) return undefined;
+      throw cause;
+    }
   }
 
   /** Undefined when the pack is not there. */
