@@ -244,6 +244,126 @@ export interface PackerOptions {
   readonly random: (count: number) => Uint8Array;
 }
 
+/** An entry of a stored folder, as far as a restore needs it. */
+export interface StoredEntry {
+  /** Not checked to be a name that can be in a folder. */
+  readonly nameBytes: Uint8Array;
+  readonly kind: "file" | "folder" | "symlink" | "error";
+  /** Twelve Unix bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes of a file's contents or of a link's target. */
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly objectId: string;
+}
+
+export interface TreeRestoreOptions {
+  readonly format: KernelFormat;
+  readonly tables: readonly ContentTable[];
+  /** An open folder; what is made of it is the run's own. */
+  readonly targetFd: number;
+  /** A folder becomes the target, anything else is put into it. */
+  readonly entry: StoredEntry;
+  /** "holes" leaves long runs of zeros unwritten. */
+  readonly zeros: "written" | "holes";
+  readonly random: (count: number) => Uint8Array;
+}
+
+/** Contents that lie together in one pack. */
+export interface WantedRange {
+  readonly number: number;
+  readonly packId: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** An object that is not one plain content. */
+export interface WantedObject {
+  readonly number: number;
+  readonly objectId: string;
+}
+
+/**
+ * What the caller is to do: `entry`, to restore an entry of the folder; `below`, to restore what is in the folder
+ * behind so many entries, and then give it its attributes; `finish`, to give it its attributes.
+ */
+export interface LeftEntry {
+  readonly number: number;
+  readonly kind: "entry" | "below" | "finish";
+  readonly after: number;
+  /** Open until it is settled. */
+  readonly folderFd: number;
+  /** Names from the target down. */
+  readonly folderPath: readonly Uint8Array[];
+  /** What is left; of a folder its own entry. */
+  readonly entry: StoredEntry;
+}
+
+/** Of an entry that is restored, and is not as it should be. What does not count is not in `wanted`. */
+export interface EntryDifference {
+  /** Names from the target down; undefined where enough were told. */
+  readonly path: readonly Uint8Array[] | undefined;
+  readonly wanted: Partial<FoundAttributes>;
+  readonly found: FoundAttributes;
+  /** The errno of an attribute that could not be set. */
+  readonly refused: { readonly owner?: string; readonly mode?: string; readonly mtime?: string };
+}
+
+export interface FoundAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
+
+/** Of what is restored so far. */
+export interface TreeCounts {
+  readonly files: number;
+  readonly folders: number;
+  readonly symlinks: number;
+  readonly bytes: number;
+}
+
+export interface TreeRestoreBatch {
+  readonly ranges: readonly WantedRange[];
+  readonly objects: readonly WantedObject[];
+  readonly left: readonly LeftEntry[];
+  readonly differences: readonly EntryDifference[];
+  /** Numbers of ranges whose bytes the run has no more use for: they are the caller's again. */
+  readonly released: readonly number[];
+  readonly counts: TreeCounts;
+  /** All is done, and settled. */
+  readonly isLast: boolean;
+}
+
+/**
+ * Restores a stored tree: decodes folders, makes them, opens contents, writes files and links beside their place and
+ * renames them into it, sets attributes and reads them back. What it cannot do on the straight path, for whatever
+ * reason, it leaves to the caller, entry by entry.
+ *
+ * Batches are pulled; answers are given between two pulls, in any order, and each wanted thing gets one. Disposed, it
+ * leaves nothing open and no temporary name.
+ */
+export interface TreeRestore extends AsyncDisposable {
+  /** Comes soon where there is something to tell, and now and then to tell how far it is. Aborts travel as themselves. */
+  next(signal: AbortSignal): Promise<TreeRestoreBatch>;
+  /** The whole range, which is the run's own until a batch releases it; undefined where it is not to be had. */
+  supply(range: WantedRange, bytes: Uint8Array | undefined): void;
+  /** The whole object, which nobody changes from now on; undefined where it is not to be had. */
+  supplyObject(object: WantedObject, bytes: Uint8Array | undefined): void;
+  /** It is done, or cannot be. */
+  settle(left: LeftEntry): void;
+  /** What is looked up from now on is looked up in these. */
+  replaceTables(tables: readonly ContentTable[]): void;
+  /** `syncfs` of the target. Errors: those of the system call, as Node's own. */
+  sync(): Promise<void>;
+  /** A `next` that is under way fails soon. */
+  cancel(): void;
+}
+
 export interface Kernel {
   readonly name: "typescript" | "native";
   /** scrypt with N = 65536, r = 8, p = 1, 32 bytes of it: a tenth of a second and 64 MiB, on a thread of its own. */
@@ -270,4 +390,6 @@ export interface Kernel {
   /** As `mergeTables`: of one table at least. Memory: the merged table beside those that it is made of. */
   mergeTables(tables: readonly ContentTable[]): Promise<ContentTable>;
   createPacker(options: PackerOptions): Packer;
+  /** Undefined where the caller has to do it all. */
+  readonly restoreTree: ((options: TreeRestoreOptions) => TreeRestore) | undefined;
 }

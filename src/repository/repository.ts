@@ -9,7 +9,7 @@ import { toBase64, toUtf8 } from "../base/bytes.ts";
 import { type Clock, isOlder } from "../base/clock.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
 import { processKernel } from "../kernel/choose-kernel.ts";
-import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
+import type { Kernel, KernelFormat, TreeRestore, TreeRestoreOptions } from "../kernel/kernel.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
@@ -180,6 +180,12 @@ export class Repository implements AsyncDisposable {
       assertWritable: (signal) => this.#assertWritable(signal),
     });
     return new RepositoryWriter(contents, this.#clock, this.#random);
+  }
+
+  /** The kernel's own restore of a tree; undefined where it has none. */
+  restoreTree(options: Pick<TreeRestoreOptions, "targetFd" | "entry" | "zeros">): TreeRestore | undefined {
+    const { tables } = this.index;
+    return this.#kernel.restoreTree?.({ ...options, format: this.#kernelFormat, tables, random: this.#random });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

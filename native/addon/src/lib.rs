@@ -1,6 +1,8 @@
 //! What Node sees of the kernel: the functions of `src/kernel/kernel.ts`, as `src/kernel/native/addon.ts` declares them,
 //! in the same order. It converts, calls, and converts; no panic crosses the edge.
 
+mod tree_restore;
+
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

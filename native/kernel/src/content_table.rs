@@ -33,6 +33,20 @@ pub struct KnownContent {
     pub deleted: bool,
 }
 
+/// A whole record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentPlace {
+    pub timestamp_seconds: u32,
+    pub deleted: bool,
+    pub pack_offset: u32,
+    pub packed_length: u32,
+    pub original_length: u32,
+    /// Number of the pack in the table's list of packs.
+    pub pack: u32,
+    /// Number of the form in the table's list of forms.
+    pub form: u8,
+}
+
 /// All of a repository's, for who looks something up while they are replaced.
 pub type KnownTables = Arc<Vec<KnownTable>>;
 
@@ -53,11 +67,31 @@ impl KnownTable {
     }
 
     fn find(&self, key: &Key) -> Option<KnownContent> {
-        let (_, run) = self.runs.iter().find(|(prefix, _)| *prefix == key[0])?;
-        let (records, _) = (*self.bytes).as_ref().as_chunks::<RECORD_BYTES>();
-        let record = find_in_run(&records[run.clone()], key)?;
+        let record = self.record(key)?;
         let [timestamp_seconds, offset] = [0, 4].map(|field| number_at(record, KEY_BYTES + field));
         Some(KnownContent { timestamp_seconds, deleted: offset & DELETED_BIT != 0 })
+    }
+
+    /// Where the content lies.
+    pub fn place(&self, key: &Key) -> Option<ContentPlace> {
+        let record = self.record(key)?;
+        let [timestamp_seconds, offset, packed_length, original_length, last] =
+            [0, 4, 8, 12, 16].map(|field| number_at(record, KEY_BYTES + field));
+        Some(ContentPlace {
+            timestamp_seconds,
+            deleted: offset & DELETED_BIT != 0,
+            pack_offset: offset & !DELETED_BIT,
+            packed_length,
+            original_length,
+            pack: last >> 8,
+            form: last as u8,
+        })
+    }
+
+    fn record(&self, key: &Key) -> Option<&Record> {
+        let (_, run) = self.runs.iter().find(|(prefix, _)| *prefix == key[0])?;
+        let (records, _) = (*self.bytes).as_ref().as_chunks::<RECORD_BYTES>();
+        find_in_run(&records[run.clone()], key)
     }
 }
 

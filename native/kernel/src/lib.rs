@@ -22,6 +22,7 @@ mod pack_builder;
 pub mod packer;
 pub mod processor;
 pub mod random_stream;
+pub mod restore;
 pub mod scrypt;
 pub mod sealing;
 pub mod snapshot;

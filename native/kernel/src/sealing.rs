@@ -3,6 +3,8 @@
 //!
 //! Source: docs/format/encryption.md; kopia repo/encryption/aes256_gcm_hmac_sha256_encryptor.go.
 
+use std::ops::Range;
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
@@ -54,6 +56,23 @@ impl Sealer {
         }
     }
 
+    /// Makes the sealed bytes plain where they are, and tells where in them the plain ones lie. After an error they are
+    /// of no use.
+    pub fn open_in_place(&self, sealed: &mut [u8], iv: &[u8]) -> Result<Range<usize>, KernelError> {
+        let Some((nonce, rest)) = sealed.split_first_chunk_mut().filter(|(_, rest)| rest.len() >= TAG_BYTES) else {
+            let message = format!("{} bytes are too few for a sealed item", sealed.len());
+            return Err(KernelError::new(ErrorCode::SealBroken, message));
+        };
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        match self.item_key(iv).open_in_place(nonce, Aad::from(iv), rest) {
+            Ok(plain) => Ok(NONCE_BYTES..NONCE_BYTES + plain.len()),
+            Err(_) => {
+                let message = "sealed bytes are damaged, or were sealed under another key";
+                Err(KernelError::new(ErrorCode::SealBroken, message))
+            }
+        }
+    }
+
     fn item_key(&self, iv: &[u8]) -> LessSafeKey {
         let key = hmac::sign(&self.0, iv);
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).expect("HMAC-SHA256 gives the 32 bytes of a key"))
@@ -93,6 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_opened_in_place_is_what_is_opened_elsewhere() {
+        for length in [0, 1, 15, 16, 17, 1000] {
+            let plain: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let mut sealed = vec![];
+            sealer().seal_onto(&mut sealed, &plain, b"iv", [1; NONCE_BYTES]);
+            let range = sealer().open_in_place(&mut sealed, b"iv").unwrap();
+            assert_eq!(sealed[range], plain);
+        }
+    }
+
+    #[test]
     fn no_bit_may_change_and_no_byte_be_missing() {
         let mut sealed = vec![];
         sealer().seal_onto(&mut sealed, b"some plain bytes", b"iv", [1; NONCE_BYTES]);
@@ -101,10 +131,12 @@ mod tests {
             sealed[i / 8] ^= 1 << (i % 8);
             let error = sealer().open_onto(&mut target, &sealed, b"iv").unwrap_err();
             assert_eq!(error.code, ErrorCode::SealBroken);
+            assert_eq!(sealer().open_in_place(&mut sealed.clone(), b"iv"), Err(error));
             sealed[i / 8] ^= 1 << (i % 8);
         }
         for length in 0..sealed.len() {
             assert!(sealer().open_onto(&mut target, &sealed[..length], b"iv").is_err());
+            assert!(sealer().open_in_place(&mut sealed[..length].to_vec(), b"iv").is_err());
         }
         assert!(sealer().open_onto(&mut target, &sealed, b"vi").is_err());
         assert_eq!(target, b"kept");

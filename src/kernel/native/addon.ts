@@ -123,6 +123,90 @@ export interface NativeTreeRun {
   close(): Promise<void>;
 }
 
+export interface NativePlacedTable extends NativeTable {
+  /** Of each form its compression id and its encryption key id. */
+  readonly forms: Uint32Array;
+}
+
+export interface NativeTreeEntry {
+  readonly name: Uint8Array;
+  /** 0 file, 1 folder, 2 symbolic link, 3 anything else. */
+  readonly kind: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  readonly objectId: string;
+}
+
+export interface NativeTreeRestoreOptions {
+  readonly hashSecret: Uint8Array;
+  readonly contentSecret: Uint8Array;
+  readonly tables: readonly NativePlacedTable[];
+  readonly targetFd: number;
+  readonly entry: NativeTreeEntry;
+  readonly leavesHoles: boolean;
+  /** 32 bytes, of which all randomness of the run is made. */
+  readonly seed: Uint8Array;
+  readonly threads: number;
+  readonly fetchedBytesMax: number;
+}
+
+export interface NativeFoundAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size?: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+}
+
+export interface NativeRestoreBatch {
+  /** `table` and `pack` are numbers: of the table, and of the pack in its list. */
+  readonly ranges: readonly { number: number; table: number; pack: number; offset: number; length: number }[];
+  readonly objects: readonly { number: number; objectId: string }[];
+  /** Of kind 0 entry, 1 below, 2 finish. The names of a path each end with a zero byte. */
+  readonly left: readonly {
+    readonly number: number;
+    readonly kind: number;
+    readonly after: number;
+    readonly folderFd: number;
+    readonly folderPath: Uint8Array;
+    readonly entry: NativeTreeEntry;
+  }[];
+  /** Errnos are 0 where nothing was refused. */
+  readonly differences: readonly {
+    readonly path?: Uint8Array;
+    readonly isLink: boolean;
+    readonly wanted: NativeFoundAttributes;
+    readonly found: NativeFoundAttributes;
+    readonly refusedOwner: number;
+    readonly refusedMode: number;
+    readonly refusedMtime: number;
+  }[];
+  /** Numbers of ranges whose bytes are of no more use. */
+  readonly released: readonly number[];
+  readonly files: number;
+  readonly folders: number;
+  readonly symlinks: number;
+  readonly bytes: number;
+  readonly isLast: boolean;
+}
+
+export interface NativeTreeRestore {
+  next(): Promise<NativeRestoreBatch>;
+  supply(number: number, bytes: Uint8Array | undefined): void;
+  supplyObject(number: number, bytes: Uint8Array | undefined): void;
+  settle(number: number): void;
+  replaceTables(tables: readonly NativePlacedTable[]): void;
+  /** The errno, or 0. */
+  sync(): Promise<number>;
+  cancel(): void;
+  close(): Promise<void>;
+}
+
 export interface NativeAddon {
   /** scrypt without the PBKDF2 before and after it: a block of 1024 bytes. */
   scryptMix(block: Uint8Array): Promise<Uint8Array>;
@@ -142,6 +226,7 @@ export interface NativeAddon {
   /** The records of the merged table. `packNames` one behind the other, and where each ends. */
   mergeTables(tables: readonly NativeTableToMerge[], packNames: Uint8Array, nameEnds: Uint32Array): Promise<Uint8Array>;
   readonly Packer: new (options: NativePackerOptions) => NativePacker;
+  readonly TreeRestore: new (options: NativeTreeRestoreOptions) => NativeTreeRestore;
 }
 
 export const addonPath = fileURLToPath(

@@ -8,6 +8,7 @@ import { ContentTable, mergeNames } from "../content-table.ts";
 import { type Kernel, KernelError, type KernelErrorCode, type SealedContent } from "../kernel.ts";
 import type { NativeAddon, NativeFailure, NativeIndex } from "./addon.ts";
 import { NativeKernelPacker } from "./packer.ts";
+import { NativeKernelTreeRestore } from "./tree-restore.ts";
 
 const nonceBytes = 12;
 const hashBytes = 16;
@@ -48,6 +49,7 @@ export function createNativeKernel(addon: NativeAddon, threads: number): Kernel 
     openIndex: async ({ contentSecret }, sealed, iv) => tableOf(await addon.openIndex(contentSecret, sealed, iv)),
     mergeTables: (tables) => mergeTables(addon, tables),
     createPacker: (options) => new NativeKernelPacker(addon, options, threads),
+    restoreTree: (options) => new NativeKernelTreeRestore(addon, options, threads),
   };
 }
 

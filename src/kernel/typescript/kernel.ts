@@ -41,6 +41,7 @@ export const typescriptKernel: Kernel = {
     decodeIndex(unseal(format.contentSecret, sealed, iv), keyBytes, sealOverheadBytes),
   mergeTables: async (tables) => mergeTables(tables),
   createPacker: (options) => new TypeScriptPacker(options),
+  restoreTree: undefined, // src/restore/ is the reference.
 };
 
 function openContent(format: KernelFormat, fetched: Uint8Array, item: SealedContent, number: number): Uint8Array {
