@@ -32,7 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   snapshot: ["base", "repository/*"],
   volume: ["base"],
   backup: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
-  restore: ["base", "repository/*", "snapshot", "volume"],
+  restore: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
   kubernetes: ["base"],
   "agent/velero": ["base", "kubernetes", "agent", "types of agent/engine"],
   "agent/node": ["base", "kubernetes", "agent", "agent/velero"],

@@ -10,21 +10,24 @@
  */
 
 import { CodedError, explainWithoutHint } from "../base/errors.ts";
+import { clampGoTime } from "../base/go-time.ts";
+import type { LeftEntry, StoredEntry, TreeCounts, TreeRestore, TreeRestoreBatch } from "../kernel/kernel.ts";
 import type { ContentId } from "../repository/content/content-id.ts";
 import { type ObjectId, parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type DirectoryEntry, isSafeName } from "../snapshot/directory-entry.ts";
 import { readFolder } from "../snapshot/snapshots.ts";
-import { type AttributeDifference, type Attributes, setFolderAttributes } from "../volume/attributes.ts";
-import { joinRelativePath } from "../volume/entry-name.ts";
+import { type AttributeDifference, type Attributes, differencesOf, setFolderAttributes } from "../volume/attributes.ts";
+import { joinDisplayPath, joinRelativePath } from "../volume/entry-name.ts";
 import { removeLeftTemporaries } from "../volume/left-temporaries.ts";
 import { makeFolder } from "../volume/make-folder.ts";
 import { makeSymlink } from "../volume/make-symlink.ts";
 import { createFile } from "../volume/new-file.ts";
-import { type OpenFolder, openVolume } from "../volume/open-folder.ts";
+import { type OpenFolder, openAgain, openVolume } from "../volume/open-folder.ts";
 import { syncVolume } from "../volume/sync-volume.ts";
-import { VolumeError, type VolumeErrorCode } from "../volume/volume-error.ts";
+import { attempt, VolumeError, type VolumeErrorCode } from "../volume/volume-error.ts";
 import { RestoreError, type RestoreFailure } from "./restore-error.ts";
+import { followTree } from "./tree-restore.ts";
 
 /** A batch ends at any of these: 4000 entries ≈ 2 MiB, 256 descriptors; its contents are never held at once. */
 const batchEntriesMax = 4000;
@@ -83,7 +86,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
 
 interface PendingEntry {
   readonly folder: OpenFolder;
-  readonly entry: DirectoryEntry;
+  readonly entry: StoredEntry;
   /** For messages, relative to the target. */
   readonly path: string;
   done: boolean;
@@ -91,7 +94,7 @@ interface PendingEntry {
 
 interface FinishedFolder {
   readonly folder: OpenFolder;
-  readonly entry: DirectoryEntry;
+  readonly entry: StoredEntry;
   readonly path: string;
 }
 
@@ -106,46 +109,103 @@ class RestoreRun {
   readonly #differences: (AttributeDifference & { path: string })[] = [];
   #differenceCount = 0;
   readonly #counts = { files: 0, folders: 0, symlinks: 0, bytes: 0 };
+  /** Of what the kernel has restored. */
+  #kernelCounts: TreeCounts = { files: 0, folders: 0, symlinks: 0, bytes: 0 };
 
   constructor(options: RestoreOptions) {
     this.#options = options;
   }
 
   async run(root: OpenFolder): Promise<RestoreResult> {
+    const { entry, zeros, repository } = this.#options;
+    const tree = repository.restoreTree({ targetFd: root.fd, entry, zeros });
+    try {
+      if (tree === undefined) await this.#restoreAll(root);
+      else await this.#followTree(tree, root);
+    } finally {
+      for (const { folder } of this.#finished) folder[Symbol.dispose]();
+      await tree?.[Symbol.asyncDispose]();
+    }
+    if (this.#failureCount > 0) throw this.#incomplete();
+    return { ...this.#sums(), differences: { count: this.#differenceCount, named: this.#differences } };
+  }
+
+  async #restoreAll(root: OpenFolder): Promise<void> {
     const { entry, warn } = this.#options;
     if (root.system.fallbackBecause !== undefined) {
       warn(`times are restored to the millisecond, and each file is synced by itself: ${root.system.fallbackBecause}`);
     }
-    try {
-      if (entry.kind === "folder") {
-        await this.#below(root, entry, "", 0);
-        await this.#flush();
-        await this.#finish({ folder: root, entry, path: "" });
-      } else {
-        await this.#take(root, entry, "", 0);
-        await this.#flush();
-      }
-    } finally {
-      for (const { folder } of this.#finished) folder[Symbol.dispose]();
-    }
+    if (entry.kind === "folder") await this.#goOver({ folder: root, entry, path: "" }, 0, 0);
+    else await this.#take(root, entry, "", 0);
+    await this.#flush();
     await syncVolume(root);
-    if (this.#failureCount > 0) throw this.#incomplete();
-    return { ...this.#counts, differences: { count: this.#differenceCount, named: this.#differences } };
+  }
+
+  /** The kernel restores what is straight, and what it leaves is done as if there were no kernel. */
+  async #followTree(tree: TreeRestore, root: OpenFolder): Promise<void> {
+    const { repository, signal } = this.#options;
+    let { tables } = repository.index;
+    await followTree(tree, { repository, signal }, async (batch) => {
+      this.#note(batch);
+      await this.#restoreLeft(batch.left, root);
+      for (const left of batch.left) tree.settle(left);
+      this.#report();
+      if (tables === repository.index.tables) return;
+      tables = repository.index.tables; // Contents have moved, and were looked for again.
+      tree.replaceTables(tables);
+    });
+    await attempt("bring to storage", root.displayPath, () => tree.sync());
+  }
+
+  async #restoreLeft(left: readonly LeftEntry[], root: OpenFolder): Promise<void> {
+    const opened = new Map<number, OpenFolder>();
+    try {
+      for (const { kind, after, folderFd, folderPath, entry } of left) {
+        const path = folderPath.reduce(joinRelativePath, "");
+        let folder = opened.get(folderFd);
+        if (folder === undefined) {
+          folder = await openAgain(folderFd, folderPath.reduce(joinDisplayPath, root.displayPath), root.system);
+          opened.set(folderFd, folder);
+        }
+        if (kind === "entry") await this.#take(folder, entry, path, folderPath.length);
+        else if (kind === "below") await this.#goOver({ folder, entry, path }, folderPath.length, after);
+        else await this.#finish({ folder, entry, path });
+      }
+      await this.#flush();
+    } finally {
+      for (const folder of opened.values()) folder[Symbol.dispose]();
+    }
+  }
+
+  /** A folder, which the caller disposes, from the entry of this number on. */
+  async #goOver(folder: FinishedFolder, depth: number, first: number): Promise<void> {
+    await this.#below(folder.folder, folder.entry, folder.path, depth, first);
+    await this.#flush();
+    await this.#finish(folder);
+  }
+
+  #note({ counts, differences }: TreeRestoreBatch): void {
+    this.#kernelCounts = counts;
+    for (const { path, wanted, found, refused } of differences) {
+      const clamped = { ...found, mtimeNs: clampGoTime(found.mtimeNs) };
+      this.#noteDifferences(path?.reduce(joinRelativePath, "") ?? "", differencesOf(wanted, clamped, refused));
+    }
   }
 
   /** Takes what is in the folder; of one whose own object is damaged, what can be read. */
-  async #below(folder: OpenFolder, entry: DirectoryEntry, path: string, depth: number): Promise<void> {
+  async #below(folder: OpenFolder, entry: StoredEntry, path: string, depth: number, first = 0): Promise<void> {
     const { repository, signal } = this.#options;
     try {
       await removeLeftTemporaries(folder);
       const { entries } = await readFolder(repository, entry.objectId, signal);
-      for (const child of entries) await this.#take(folder, child, path, depth);
+      let number = 0;
+      for (const child of entries) if (number++ >= first) await this.#take(folder, child, path, depth);
     } catch (error) {
       this.#fail(path, error);
     }
   }
 
-  async #take(folder: OpenFolder, entry: DirectoryEntry, folderPath: string, depth: number): Promise<void> {
+  async #take(folder: OpenFolder, entry: StoredEntry, folderPath: string, depth: number): Promise<void> {
     this.#options.signal.throwIfAborted();
     const path = joinRelativePath(folderPath, entry.nameBytes);
     const why = whyImpossible(entry, depth);
@@ -156,7 +216,7 @@ class RestoreRun {
     if (this.#pending.length >= batchEntriesMax || this.#pendingBytes >= batchBytesMax) await this.#flush();
   }
 
-  async #folder(parent: OpenFolder, entry: DirectoryEntry, path: string, depth: number): Promise<void> {
+  async #folder(parent: OpenFolder, entry: StoredEntry, path: string, depth: number): Promise<void> {
     let folder: OpenFolder;
     try {
       folder = await makeFolder(parent, entry.nameBytes);
@@ -189,7 +249,7 @@ class RestoreRun {
 
   async #finish({ folder, entry, path }: FinishedFolder): Promise<void> {
     try {
-      this.#note(path, await setFolderAttributes(folder, attributesOf(entry)));
+      this.#noteDifferences(path, await setFolderAttributes(folder, attributesOf(entry)));
       this.#counts.folders++;
     } catch (error) {
       this.#fail(path, error);
@@ -271,12 +331,15 @@ class RestoreRun {
     if (length !== entry.size) throw sizeMismatch(entry, `${length}`);
     // Without syncfs at the end, each file must be on storage before its name is.
     const options = folder.system.fallbackBecause === undefined ? {} : ({ sync: "before-rename" } as const);
-    this.#note(path, await file.commit(entry.nameBytes, attributesOf(entry), options));
+    this.#noteDifferences(path, await file.commit(entry.nameBytes, attributesOf(entry), options));
     this.#counts.files++;
   }
 
   async #link({ folder, entry, path }: PendingEntry, target: Uint8Array): Promise<void> {
-    this.#note(path, await makeSymlink(folder, entry.nameBytes, { target, attributes: attributesOf(entry) }));
+    this.#noteDifferences(
+      path,
+      await makeSymlink(folder, entry.nameBytes, { target, attributes: attributesOf(entry) }),
+    );
     this.#counts.symlinks++;
   }
 
@@ -288,7 +351,7 @@ class RestoreRun {
       this.#failures.push({ path: path === "" ? "." : path, cause: explainWithoutHint(error) });
   }
 
-  #note(path: string, differences: readonly AttributeDifference[]): void {
+  #noteDifferences(path: string, differences: readonly AttributeDifference[]): void {
     this.#differenceCount += differences.length;
     for (const difference of differences) {
       if (this.#differences.length < namedMax)
@@ -311,25 +374,35 @@ class RestoreRun {
     );
   }
 
+  #sums(): TreeCounts {
+    const [own, kernel] = [this.#counts, this.#kernelCounts];
+    return {
+      files: own.files + kernel.files,
+      folders: own.folders + kernel.folders,
+      symlinks: own.symlinks + kernel.symlinks,
+      bytes: own.bytes + kernel.bytes,
+    };
+  }
+
   #report(): void {
     const { entry, onProgress } = this.#options;
-    const { files, folders, symlinks, bytes } = this.#counts;
+    const { files, folders, symlinks, bytes } = this.#sums();
     const bytesTotal = Math.max(bytes, entry.summary?.size ?? entry.size);
     onProgress({ bytesDone: bytes, bytesTotal, entriesDone: files + folders + symlinks });
   }
 }
 
-function whyImpossible(entry: DirectoryEntry, depth: number): string | undefined {
+function whyImpossible(entry: StoredEntry, depth: number): string | undefined {
   if (depth >= depthMax) return `it is nested more than ${depthMax} folders deep`;
   if (entry.kind === "error") return "it is of a kind that is not known";
   return isSafeName(entry.nameBytes) ? undefined : "that is no name for an entry of a folder";
 }
 
-function sizeMismatch(entry: DirectoryEntry, stored: string): RestoreError {
+function sizeMismatch(entry: StoredEntry, stored: string): RestoreError {
   return new RestoreError("RESTORE_SIZE_MISMATCH", `the stored file has ${stored} bytes, its entry says ${entry.size}`);
 }
 
-function attributesOf({ mode, uid, gid, mtimeNs }: DirectoryEntry): Attributes {
+function attributesOf({ mode, uid, gid, mtimeNs }: StoredEntry): Attributes {
   return { mode, uid, gid, mtimeNs };
 }
 

@@ -108,8 +108,10 @@ async function unlessRefused(attribute: AttributeName, refused: Refusals, set: (
 
 type Wanted = Partial<Pick<EntryStat, "mode" | "mtimeNs" | "size">> & Partial<Record<"uid" | "gid", number>>;
 
+type Found = Pick<EntryStat, "mode" | "uid" | "gid" | "size" | "mtimeNs">;
+
 /** Compares what is wanted; a refusal counts only where it left a difference. */
-export function differencesOf(wanted: Wanted, found: EntryStat, refused: Refusals): AttributeDifference[] {
+export function differencesOf(wanted: Wanted, found: Found, refused: Refusals): AttributeDifference[] {
   const differences: AttributeDifference[] = [];
   const compare = (attribute: AttributeName, wantedText: string, foundText: string): void => {
     if (wantedText === foundText) return;

@@ -237,6 +237,14 @@ export async function openVolume(path: string, options: OpenVolumeOptions): Prom
   return new OpenFolder(descriptor, displayPath, system);
 }
 
+/** A folder that someone else has open, once more. The caller disposes it. Errors: VolumeError. */
+export async function openAgain(fd: number, displayPath: string, system: SystemCalls): Promise<OpenFolder> {
+  // Behind the descriptor's own path, which `O_NOFOLLOW` would refuse, `.` is the folder itself.
+  const path = `${pathOfDescriptor(fd)}/.`;
+  const descriptor = await attempt("open folder", displayPath, () => Descriptor.open(path, openFlags.folder));
+  return new OpenFolder(descriptor, displayPath, system);
+}
+
 function rootError(error: unknown, displayPath: string): unknown {
   const errno = errnoOf(error);
   if (errno === "ENOENT") {

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type CodedError, hasCode } from "../../src/base/errors.ts";
+import { type CodedError, hasCode, isAbort } from "../../src/base/errors.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { restore } from "../../src/restore/restore.ts";
 import { type MemoryRepository, openMemoryRepository } from "../repository/memory-repository.ts";
@@ -210,11 +210,13 @@ test("attributes that the file system does not take are told, and the contents a
   const { differences } = await asNobody(() => restoreEntry(scene.memory, entry, scene.target));
   assert.equal(fs.readFileSync(join(scene.target, "file"), "utf8"), "text");
   assert.deepEqual(
-    differences.named.map(({ path, attribute, wanted, found, errno }) => [path, attribute, wanted, found, errno]),
+    differences.named
+      .map(({ path, attribute, wanted, found, errno }) => [path, attribute, wanted, found, errno])
+      .sort(),
     [
+      [".", "owner", "0:0", "65534:65534", "EPERM"],
       ["file", "owner", "1234:1234", "65534:65534", "EPERM"],
       ["folder", "owner", "0:0", "65534:65534", "EPERM"],
-      [".", "owner", "0:0", "65534:65534", "EPERM"],
     ],
   );
   assert.equal(differences.count, 3);
@@ -238,7 +240,8 @@ test("a cancelled restore leaves each file old or new, and no temporary names", 
   const scene = await setScene(t, Object.fromEntries(names.map((name) => [name, `new ${name}`.padEnd(2000, "n")])));
   fs.writeFileSync(join(scene.volume, "large"), seededRandom("large")(9 << 20));
   const entry = await backUp(scene);
-  for (const looks of [1, 7, 25, 41]) {
+  let cancelled = 0;
+  for (const looks of [1, 2, 3, 7, 25, 41]) {
     const target = join(scene.work, `target-${looks}`);
     writeTree(target, Object.fromEntries(names.map((name) => [name, `old ${name}`])));
     writeTree(target, { large: "old large" });
@@ -250,15 +253,18 @@ test("a cancelled restore leaves each file old or new, and no temporary names", 
         if (++seen === looks) controller.abort();
       },
     });
-    await assert.rejects(run, { name: "AbortError" });
+    const outcome = await run.catch((error: unknown) => error);
+    if (!controller.signal.aborted) break; // A kernel that tells of its progress more rarely was done before.
+    assert.ok(isAbort(outcome), `${outcome} after ${looks}`);
+    cancelled++;
     assert.deepEqual(temporaryNames(target), []);
-    for (const name of names) {
-      const found = fs.readFileSync(join(target, name), "utf8");
-      const isNew = found === fs.readFileSync(join(scene.volume, name), "utf8");
-      assert.ok(isNew || found === `old ${name}`, `${name} after ${looks}`);
+    for (const name of [...names, "large"]) {
+      const found = fs.readFileSync(join(target, name));
+      const isNew = found.equals(fs.readFileSync(join(scene.volume, name)));
+      assert.ok(isNew || found.equals(Buffer.from(`old ${name}`)), `${name} after ${looks}`);
     }
-    assert.equal(fs.readFileSync(join(target, "large"), "utf8"), "old large");
   }
+  assert.ok(cancelled >= 2, `${cancelled} times`);
 });
 
 test("progress counts up to the whole", async (t) => {
@@ -268,7 +274,7 @@ test("progress counts up to the whole", async (t) => {
     onProgress: (progress) => seen.push(progress),
   });
   assert.ok(seen.every((progress, i) => i === 0 || progress.bytesDone >= (seen[i - 1]?.bytesDone ?? 0)));
-  assert.deepEqual(seen.at(-1), { bytesDone: 10_004, bytesTotal: 10_004, entriesDone: 3 });
+  assert.deepEqual(seen.at(-1), { bytesDone: 10_004, bytesTotal: 10_004, entriesDone: 4 });
 });
 
 test("temporary files that a killed restore left are taken away, and nothing else is", async (t) => {
