@@ -24,7 +24,7 @@ const BATCH_BYTES_MAX: u64 = 64 << 20;
 const BATCH_ITEMS_MIN: usize = 1000;
 const BATCH_BYTES_MIN: u64 = 8 << 20;
 /// Descriptors beyond those of the path that the walk is at.
-const OPEN_FOLDERS_MAX: usize = 768;
+const OPEN_FOLDERS_MAX: usize = 512;
 const DEPTH_MAX: usize = 2048;
 /// Folders whose objects are read together.
 const OBJECTS_AHEAD_MAX: usize = 1024;
