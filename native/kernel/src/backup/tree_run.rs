@@ -312,3 +312,232 @@ pub fn open_root(descriptor: std::os::fd::OwnedFd) -> OpenFolder {
     let calls = SystemCalls::probe(&descriptor);
     OpenFolder::root(descriptor, calls)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::content_table::{KEY_BYTES, KnownTable};
+    use crate::format::Format;
+    use crate::hashing::ContentHasher;
+    use crate::sealing::Sealer;
+
+    struct Volume(PathBuf);
+
+    impl Volume {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("fsb-tree-run-{}-{name}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, path: &str, bytes: &[u8]) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.0.join(path)
+        }
+    }
+
+    impl Drop for Volume {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0); // What is left lies among temporary files.
+        }
+    }
+
+    fn open(path: &Path) -> OpenFolder {
+        open_root(File::open(path).unwrap().into())
+    }
+
+    fn open_by_oldest_calls(path: &Path) -> OpenFolder {
+        OpenFolder::root(File::open(path).unwrap().into(), SystemCalls::oldest())
+    }
+
+    fn packer(known: Vec<KnownTable>) -> Packer {
+        let (hasher, sealer) = (ContentHasher::new(b"hash"), Sealer::new(b"seal"));
+        let format = Format { hasher, sealer, pack_bytes_max: 1 << 20, pack_header: vec![] };
+        Packer::new(Arc::new(format), known, &[5; 32])
+    }
+
+    /// What a whole run told.
+    #[derive(Default)]
+    struct Whole {
+        packs: Vec<Vec<u8>>,
+        contents: Vec<Vec<u8>>,
+        reports: Vec<String>,
+        root: String,
+        totals: Totals,
+        batches: usize,
+    }
+
+    fn run_whole(root: OpenFolder, threads: usize, mut between: impl FnMut(usize)) -> Whole {
+        let mut packer = packer(vec![]);
+        let run = TreeRun::start(root, b"root", None, &packer, threads).unwrap();
+        let mut whole = Whole::default();
+        loop {
+            let batch = run.next(&mut packer, 1).unwrap();
+            whole.batches += 1;
+            let last = if batch.end.is_some() { packer.finish_packs() } else { vec![] };
+            for pack in batch.packs.into_iter().chain(last) {
+                whole.packs.push(pack.bytes.to_vec());
+                whole.contents.push(pack.contents);
+            }
+            whole.reports.extend(batch.reports.iter().map(|report| format!("{report:?}")));
+            match batch.end {
+                None => between(whole.batches),
+                Some(End::Stored(root)) => {
+                    whole.root = String::from_utf8(root).unwrap();
+                    whole.totals = batch.totals;
+                    run.close();
+                    return whole;
+                }
+                Some(End::Fatal(fatal)) => panic!("{fatal:?}"),
+            }
+        }
+    }
+
+    fn many_files(volume: &Volume) {
+        for folder in 0..60 {
+            for file in 0..20 {
+                volume.write(&format!("a{}/b{folder}/f{file}", folder % 7), format!("{folder} {file}").as_bytes());
+            }
+            symlink(format!("to {folder}"), volume.path(&format!("a{}/b{folder}/link", folder % 7))).unwrap();
+        }
+        let noise: Vec<u8> = (0..11_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+        volume.write("a3/large", &noise);
+        volume.write("a5/b5/large too", &noise[..5_000_000]);
+        volume.write("zero", b"");
+    }
+
+    #[test]
+    fn packs_and_root_depend_neither_on_threads_nor_on_the_calls_of_the_system() {
+        let volume = Volume::new("threads");
+        many_files(&volume);
+        let first = run_whole(open(&volume.0), 1, |_| ());
+        assert_eq!((first.totals.files_stored, first.totals.files_done, first.totals.folders), (1203, 1263, 68));
+        assert!(first.packs.len() > 3 && first.batches > SMALL_BATCHES, "{} batches", first.batches);
+        for threads in [1, 2, 3, 8] {
+            for root in [open(&volume.0), open_by_oldest_calls(&volume.0)] {
+                let same = run_whole(root, threads, |_| ());
+                assert_eq!((&same.root, same.totals), (&first.root, first.totals));
+                assert!(same.packs == first.packs && same.contents == first.contents);
+            }
+        }
+    }
+
+    #[test]
+    fn what_changes_between_the_first_batches_is_left_out_and_told() {
+        let volume = Volume::new("changes");
+        for name in ["a/first", "b/gone", "c/gone", "d/kept", "gone", "to a folder", "to a link", "z"] {
+            volume.write(name, name.as_bytes());
+        }
+        let whole = run_whole(open(&volume.0), 3, |batch| {
+            if batch > 1 {
+                return;
+            }
+            for name in ["b", "c"] {
+                fs::remove_dir_all(volume.path(name)).unwrap();
+            }
+            symlink("/", volume.path("c")).unwrap();
+            for name in ["gone", "to a folder", "to a link"] {
+                fs::remove_file(volume.path(name)).unwrap();
+            }
+            fs::create_dir(volume.path("to a folder")).unwrap();
+            symlink("z", volume.path("to a link")).unwrap();
+        });
+        let vanished = ["b", "c", "gone", "to a folder"].map(|name| format!("Vanished({name:?})"));
+        assert_eq!(whole.reports, vanished);
+        assert_eq!((whole.totals.vanished, whole.totals.files_done), (4, 4));
+    }
+
+    #[test]
+    fn a_run_that_is_cancelled_anywhere_leaves_no_descriptor_open() {
+        let volume = Volume::new("cancelled");
+        many_files(&volume);
+        let open_here = || -> Vec<PathBuf> {
+            let links =
+                fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+            links.filter(|target| target.starts_with(&volume.0)).collect()
+        };
+        for batches in [0, 1, 5, 17, 20, 22] {
+            let mut packer = packer(vec![]);
+            let run = TreeRun::start(open(&volume.0), b"root", None, &packer, 3).unwrap();
+            for _ in 0..batches {
+                run.next(&mut packer, 1).unwrap();
+            }
+            run.cancel();
+            assert_eq!(run.next(&mut packer, 1).err(), Some(Interrupted::Cancelled));
+            run.close();
+            assert_eq!(open_here(), [] as [PathBuf; 0]);
+        }
+    }
+
+    #[test]
+    fn a_root_that_cannot_be_listed_ends_the_run() {
+        let volume = Volume::new("root");
+        volume.write("file", b"");
+        let file = File::open(volume.path("file")).unwrap();
+        let mut packer = packer(vec![]);
+        let root = OpenFolder::root(file.into(), SystemCalls::oldest());
+        let run = TreeRun::start(root, b"root", None, &packer, 1).unwrap();
+        let batch = run.next(&mut packer, 1).unwrap();
+        assert!(matches!(batch.end, Some(End::Fatal(Fatal::RootNotListed(Errno::NOTDIR)))));
+    }
+
+    #[test]
+    fn with_a_parent_only_what_is_stored_and_as_it_was_is_not_read() {
+        let volume = Volume::new("parent");
+        for name in ["a/kept", "a/changed", "b/c/kept", "kept", "lost"] {
+            volume.write(name, name.as_bytes());
+        }
+        // The parent: the folders of a first run, out of its packs.
+        let mut first = packer(vec![]);
+        let run = TreeRun::start(open(&volume.0), b"root", None, &first, 2).unwrap();
+        let root = loop {
+            if let Some(End::Stored(root)) = run.next(&mut first, 1).unwrap().end {
+                break root;
+            }
+        };
+        let mut objects = std::collections::HashMap::new();
+        let mut tables = vec![];
+        let lost = ContentHasher::new(b"hash").hash(b"lost");
+        for pack in first.finish_packs() {
+            let (records, _) = pack.contents.as_chunks::<37>();
+            for record in records {
+                let number = |at: usize| u32::from_be_bytes(*record[at..].first_chunk().unwrap()) as usize;
+                let mut plain = vec![];
+                let sealed = &pack.bytes[number(21)..][..number(25)];
+                Sealer::new(b"seal").open_onto(&mut plain, sealed, &record[1..17]).unwrap();
+                objects.insert(crate::object_id::ContentId::new(record[0], &record[1..17]).to_string(), plain);
+            }
+            let known: Vec<u8> = records.iter().filter(|record| record[1..17] != lost).flatten().copied().collect();
+            tables.push(known);
+        }
+        let parent = crate::snapshot::directory_entry::decode_directory_entry(&root).unwrap().object_id.into_owned();
+
+        fs::write(volume.path("a/changed"), "otherwise").unwrap();
+        let known = tables.into_iter().map(|bytes| KnownTable::new(KEY_BYTES, bytes)).collect();
+        let mut second = packer(known);
+        let run = TreeRun::start(open(&volume.0), b"root", Some(&parent), &second, 2).unwrap();
+        let mut asked = 0;
+        loop {
+            let batch = run.next(&mut second, 1).unwrap();
+            asked += batch.wanted.len();
+            run.answer(batch.wanted.into_iter().map(|wanted| {
+                let bytes = objects[&*wanted.object_id].clone();
+                (wanted.number, Answer::Bytes(bytes))
+            }));
+            if let Some(End::Stored(_)) = batch.end {
+                assert_eq!((batch.totals.files_unchanged, batch.totals.files_stored, asked), (3, 2, 4));
+                assert_eq!(batch.totals.bytes_read, ("otherwise".len() + "lost".len()) as u64);
+                break;
+            }
+        }
+    }
+}
