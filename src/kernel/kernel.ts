@@ -209,14 +209,14 @@ export interface PackerCounters {
  */
 export interface Packer {
   /**
-   * Reads regular files of an open folder, each by `O_NOFOLLOW` and never through a link. Batches of events come as
-   * they are pulled, so a caller that puts packs at its own pace bounds the memory.
+   * Where the kernel does not store trees: reads regular files of an open folder, each by `O_NOFOLLOW` and never through
+   * a link. Batches of events come as they are pulled, so a caller that puts packs at its own pace bounds the memory.
    */
-  storeFiles(
+  readonly storeFiles?: (
     folderFd: number,
     files: readonly FileToStore[],
     signal: AbortSignal,
-  ): AsyncIterable<readonly StoreEvent[]>;
+  ) => AsyncIterable<readonly StoreEvent[]>;
   /**
    * Where the kernel can: walks a folder and all that is in it, stores what is not as it was, and writes the folders'
    * objects, in the order and with the bytes of the walk in src/backup/, which is the reference. One run at a time, and

@@ -42,7 +42,7 @@ export class RepositoryWriter implements AsyncDisposable {
     return this.#contents.storedBytes;
   }
 
-  /** Regular files of an open folder; their chunks become objects with `objectOfChunks`. See Packer. */
+  /** Where trees are not stored, regular files of an open folder; their chunks become objects with `objectOfChunks`. See Packer. */
   storeFiles(
     folderFd: number,
     files: readonly FileToStore[],

@@ -11,12 +11,11 @@ use fsb_kernel::backup::folder_stack;
 use fsb_kernel::backup::parent_folder::Answer;
 use fsb_kernel::backup::pipeline;
 use fsb_kernel::backup::tree_run::{self, open_root};
+use fsb_kernel::chunk::push_chunks;
 use fsb_kernel::compression;
 use fsb_kernel::content_table::KnownTable;
 use fsb_kernel::contents::{self, SealedContent};
 use fsb_kernel::error::KernelError;
-use fsb_kernel::events::EventBatch;
-use fsb_kernel::file_pipeline::{FilePipeline, FileToStore, Interrupted};
 use fsb_kernel::format::Format;
 use fsb_kernel::hashing::{ContentHasher, HASH_BYTES, SECRET_BYTES_MAX};
 use fsb_kernel::index_blob::{self, DecodedIndex};
@@ -263,17 +262,15 @@ impl From<FullPack> for Pack {
 }
 
 #[napi(object)]
-pub struct Batch {
-    /// See native/kernel/src/events.rs.
-    pub events: Uint8Array,
+pub struct Stored {
+    /// Of each item; see native/kernel/src/chunk.rs.
+    pub chunks: Uint8Array,
     pub packs: Vec<Pack>,
-    pub is_last: bool,
 }
 
-impl From<EventBatch> for Batch {
-    fn from(batch: EventBatch) -> Self {
-        let EventBatch { bytes, packs, is_last, .. } = batch;
-        Self { events: bytes.into(), packs: packs.into_iter().map(Pack::from).collect(), is_last }
+impl Stored {
+    fn of(chunks: Vec<u8>, packs: Vec<FullPack>) -> Self {
+        Self { chunks: chunks.into(), packs: packs.into_iter().map(Pack::from).collect() }
     }
 }
 
@@ -293,9 +290,6 @@ pub struct Packer {
 
 struct PackerShared {
     packer: Mutex<packer::Packer>,
-    /// Made when there are files to read.
-    pipeline: Mutex<Option<Arc<FilePipeline>>>,
-    format: Arc<Format>,
     threads: usize,
 }
 
@@ -310,32 +304,8 @@ impl Packer {
             pack_header: options.pack_header.to_vec(),
         });
         let seed: [u8; SEED_BYTES] = options.seed[..].try_into().map_err(|_| misused("a seed has 32 bytes"))?;
-        let packer = packer::Packer::new(Arc::clone(&format), tables(options.known), &seed);
-        Ok(Self {
-            shared: Arc::new(PackerShared {
-                packer: Mutex::new(packer),
-                pipeline: Mutex::default(),
-                format,
-                threads: options.threads as usize,
-            }),
-        })
-    }
-
-    /// `names` each end with a zero byte; `sizes` are hints.
-    #[napi(catch_unwind)]
-    pub fn store_files(&self, folder_fd: i32, names: &[u8], sizes: &[f64]) -> Result<FileRun> {
-        let files: Vec<_> = names
-            .split_inclusive(|&byte| byte == 0)
-            .zip(sizes)
-            .map(|(name, &size)| FileToStore { name: name[..name.len() - 1].to_vec(), size: size as u64 })
-            .collect();
-        if files.len() != sizes.len() || names.last().is_some_and(|&last| last != 0) {
-            return Err(misused("each file has a name and a size"));
-        }
-        let folder = own_descriptor(folder_fd)?;
-        let pipeline = self.shared.pipeline()?;
-        pipeline.start(folder, files);
-        Ok(FileRun { shared: Arc::clone(&self.shared), pipeline })
+        let packer = packer::Packer::new(format, tables(options.known), &seed);
+        Ok(Self { shared: Arc::new(PackerShared { packer: Mutex::new(packer), threads: options.threads as usize }) })
     }
 
     /// The folder, and all that is in it. `parent` is the object id of the parent snapshot's root.
@@ -347,25 +317,23 @@ impl Packer {
         Ok(TreeRun { shared: Arc::clone(&self.shared), run: Arc::new(run) })
     }
 
-    /// A `file` event for each item, in order, and before it the packs that it filled.
     #[napi(catch_unwind)]
-    pub fn store_bytes(&self, prefixes: &[u8], items: Vec<&[u8]>, now_seconds: u32) -> Batch {
-        let mut batch = EventBatch::default();
+    pub fn store_bytes(&self, prefixes: &[u8], items: Vec<&[u8]>, now_seconds: u32) -> Stored {
+        let (mut chunks, mut packs) = (vec![], vec![]);
         let mut packer = self.shared.packer();
-        for (number, (&prefix, bytes)) in prefixes.iter().zip(items).enumerate() {
-            packer.store_bytes(number as u32, prefix, bytes, now_seconds, &mut batch);
+        for (&prefix, bytes) in prefixes.iter().zip(items) {
+            push_chunks(&mut chunks, &packer.store_bytes(prefix, bytes, now_seconds, &mut packs));
         }
-        batch.into()
+        Stored::of(chunks, packs)
     }
 
     /// Of `bytes` only the first chunk, as an item of its own.
     #[napi(catch_unwind)]
-    pub fn store_first(&self, prefix: u8, bytes: &[u8], now_seconds: u32) -> Batch {
-        let mut batch = EventBatch::default();
-        let mut packer = self.shared.packer();
-        let chunk = packer.store_first(prefix, bytes, now_seconds, &mut batch);
-        batch.chunks_of_bytes(0, &[chunk]);
-        batch.into()
+    pub fn store_first(&self, prefix: u8, bytes: &[u8], now_seconds: u32) -> Stored {
+        let (mut chunks, mut packs) = (vec![], vec![]);
+        let chunk = self.shared.packer().store_first(prefix, bytes, now_seconds, &mut packs);
+        push_chunks(&mut chunks, &[chunk]);
+        Stored::of(chunks, packs)
     }
 
     #[napi(catch_unwind)]
@@ -395,85 +363,6 @@ impl PackerShared {
     /// What panicked inside it has been told; it is used no more then.
     fn packer(&self) -> MutexGuard<'_, packer::Packer> {
         self.packer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pipeline(&self) -> Result<Arc<FilePipeline>> {
-        let mut made = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = &*made {
-            return Ok(Arc::clone(pipeline));
-        }
-        let pipeline = FilePipeline::new(Arc::clone(&self.format), self.threads).map_err(not_started)?;
-        Ok(Arc::clone(made.insert(Arc::new(pipeline))))
-    }
-}
-
-/// Files of one folder on their way into packs.
-#[napi]
-pub struct FileRun {
-    shared: Arc<PackerShared>,
-    pipeline: Arc<FilePipeline>,
-}
-
-#[napi]
-impl FileRun {
-    /// Not called again before the answer is there, nor after the batch that is the last.
-    #[napi(catch_unwind)]
-    pub fn next(&self, now_seconds: u32) -> AsyncTask<NextBatch> {
-        let (shared, pipeline) = (Arc::clone(&self.shared), Arc::clone(&self.pipeline));
-        AsyncTask::new(NextBatch { shared, pipeline, now_seconds })
-    }
-
-    /// A `next` that is under way fails soon.
-    #[napi(catch_unwind)]
-    pub fn cancel(&self) {
-        self.pipeline.cancel();
-    }
-
-    /// For a run of which the last batch was not taken: when the answer is there, no descriptor of it is open.
-    #[napi(catch_unwind)]
-    pub fn close(&self) -> AsyncTask<CloseRun> {
-        AsyncTask::new(CloseRun { pipeline: Arc::clone(&self.pipeline) })
-    }
-}
-
-pub struct NextBatch {
-    shared: Arc<PackerShared>,
-    pipeline: Arc<FilePipeline>,
-    now_seconds: u32,
-}
-
-impl Task for NextBatch {
-    type Output = EventBatch;
-    type JsValue = Batch;
-
-    fn compute(&mut self) -> Result<EventBatch> {
-        caught(|| self.pipeline.next(&mut self.shared.packer(), self.now_seconds))?.map_err(|interrupted| {
-            Error::from_reason(match interrupted {
-                Interrupted::Cancelled => "the run was cancelled",
-                Interrupted::Panicked => "a thread of the native kernel panicked",
-            })
-        })
-    }
-
-    fn resolve(&mut self, _: Env, batch: EventBatch) -> Result<Batch> {
-        Ok(batch.into())
-    }
-}
-
-pub struct CloseRun {
-    pipeline: Arc<FilePipeline>,
-}
-
-impl Task for CloseRun {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<()> {
-        caught(|| self.pipeline.close())
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
-        Ok(())
     }
 }
 

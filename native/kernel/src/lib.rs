@@ -1,18 +1,16 @@
-//! The kernel, native: bytes in, bytes out. It reads files of an open folder, splits, hashes, looks up what is known,
-//! seals, and builds packs; and on the way back opens, checks and gives plain bytes.
+//! The kernel, native: bytes in, bytes out. It walks volumes, splits, hashes, looks up what is known, seals, and builds packs
+//! and folder objects; and on the way back opens, checks and gives plain bytes.
 //!
 //! It does what `src/kernel/typescript/` does, byte for byte; that is the reference, and `src/kernel/kernel.ts` says what
 //! both promise. Nothing here knows of Node: `addon/` converts, and only converts.
 
 pub mod backup;
 pub mod buzhash;
+pub mod chunk;
 pub mod compression;
 pub mod content_table;
 pub mod contents;
 pub mod error;
-pub mod events;
-pub mod file_pipeline;
-mod file_reading;
 pub mod format;
 pub mod hashing;
 pub mod index_blob;

@@ -5,8 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::buzhash::{DYNAMIC_4M, find_cut};
+use crate::chunk::Chunk;
 use crate::content_table::{KEY_BYTES, Key, KnownTable, KnownTables, find_in_tables};
-use crate::events::{Chunk, EventBatch};
 use crate::format::Format;
 use crate::hashing::Hash;
 use crate::pack_builder::PackBuilder;
@@ -71,24 +71,24 @@ impl Packer {
         self.counters
     }
 
-    /// Splits and stores a byte string: a `file` event under `number` with its chunks, and before it the packs that
-    /// they filled. `prefix` is 0 for none.
-    pub fn store_bytes(&mut self, number: u32, prefix: u8, bytes: &[u8], now_seconds: u32, batch: &mut EventBatch) {
+    /// Splits and stores a byte string. An empty one has one chunk. `prefix` is 0 for none; `packs` gets those that became
+    /// full.
+    pub fn store_bytes(&mut self, prefix: u8, bytes: &[u8], now_seconds: u32, packs: &mut Vec<FullPack>) -> Vec<Chunk> {
         let mut chunks = vec![];
         let mut rest = bytes;
         while chunks.is_empty() || !rest.is_empty() {
-            let chunk = self.store_first(prefix, rest, now_seconds, batch);
+            let chunk = self.store_first(prefix, rest, now_seconds, packs);
             rest = &rest[chunk.length as usize..];
             chunks.push(chunk);
         }
-        batch.chunks_of_bytes(number, &chunks);
+        chunks
     }
 
     /// Stores the bytes up to the first cut, or all.
-    pub fn store_first(&mut self, prefix: u8, bytes: &[u8], now_seconds: u32, batch: &mut EventBatch) -> Chunk {
+    pub fn store_first(&mut self, prefix: u8, bytes: &[u8], now_seconds: u32, packs: &mut Vec<FullPack>) -> Chunk {
         let first = &bytes[..find_cut(bytes, DYNAMIC_4M).unwrap_or(bytes.len())];
         let hash = self.format.hasher.hash(first);
-        self.store(prefix, &hash, first, now_seconds).into_iter().for_each(|pack| batch.pack(pack));
+        packs.extend(self.store(prefix, &hash, first, now_seconds));
         Chunk { hash, length: first.len() as u32 }
     }
 

@@ -50,21 +50,19 @@ export interface NativePack {
   readonly contents: Uint8Array;
 }
 
-export interface NativeBatch {
-  /** event-batch.ts reads them. */
-  readonly events: Uint8Array;
+export interface NativeStored {
+  /** Of each item; chunk-list.ts reads them. */
+  readonly chunks: Uint8Array;
   readonly packs: readonly NativePack[];
-  readonly isLast: boolean;
 }
 
 export interface NativePacker {
-  /** Each name ends with a zero byte. One run at a time. */
-  storeFiles(folderFd: number, names: Uint8Array, sizes: Float64Array): NativeFileRun;
+  /** One run at a time. */
   storeTree(folderFd: number, name: Uint8Array, parentObjectId: string | undefined): NativeTreeRun;
   /** A prefix is a character code, 0 for none. */
-  storeBytes(prefixes: Uint8Array, items: readonly Uint8Array[], nowSeconds: number): NativeBatch;
+  storeBytes(prefixes: Uint8Array, items: readonly Uint8Array[], nowSeconds: number): NativeStored;
   /** Of `bytes` only the first chunk: up to the first cut, or all. */
-  storeFirst(prefix: number, bytes: Uint8Array, nowSeconds: number): NativeBatch;
+  storeFirst(prefix: number, bytes: Uint8Array, nowSeconds: number): NativeStored;
   finishPacks(): readonly NativePack[];
   replaceKnown(known: readonly NativeTable[]): void;
   readonly counters: {
@@ -74,14 +72,6 @@ export interface NativePacker {
     readonly newBytes: number;
     readonly sealedBytes: number;
   };
-}
-
-export interface NativeFileRun {
-  /** The run is over with the batch that is the last. */
-  next(nowSeconds: number): Promise<NativeBatch>;
-  cancel(): void;
-  /** For a run of which the last batch was not taken. */
-  close(): Promise<void>;
 }
 
 export interface NativeTreeFailure {

@@ -3,7 +3,7 @@
 import { strict as assert } from "node:assert";
 import type { FolderAnswer, TreeBatch, TreeCheckpoint, TreeFailure, TreeReport, TreeRun } from "../kernel.ts";
 import type { NativeTreeBatch, NativeTreeFailure, NativeTreeRun } from "./addon.ts";
-import { fullPack } from "./event-batch.ts";
+import { fullPack } from "./chunk-list.ts";
 
 export interface TreeRunOptions {
   readonly formatVersion: number;

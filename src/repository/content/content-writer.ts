@@ -7,6 +7,7 @@
  * Source: docs/format/sessions.md; kopia repo/content/content_manager.go.
  */
 
+import { strict as assert } from "node:assert";
 import { toHex } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BoundedLane } from "../../base/concurrency.ts";
@@ -105,12 +106,13 @@ export class ContentWriter implements AsyncDisposable {
     return this.#storedBytes;
   }
 
-  /** As the packer's `storeFiles`. Flushes in between when it is due. */
+  /** As the packer's `storeFiles`, where `storeTree` gives none. Flushes in between when it is due. */
   async *storeFiles(
     folderFd: number,
     files: readonly FileToStore[],
     signal: AbortSignal,
   ): AsyncIterable<readonly FileEvent[]> {
+    assert(this.#packer.storeFiles !== undefined, "who asks whether trees are stored does not store files");
     for await (const events of this.#packer.storeFiles(folderFd, files, signal)) {
       for (const event of events) if (event.kind === "pack") await this.#take(event.pack, signal);
       if (this.#isFlushDue) await this.flush(signal);

@@ -1,8 +1,6 @@
-/** The two kernels make the same bytes of the same files, the same randomness and the same clock. */
+/** The two kernels make the same bytes of the same bytes, the same randomness and the same clock. */
 
 import assert from "node:assert/strict";
-import { closeSync, openSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { concatBytes, toHex, toUtf8 } from "../../../src/base/bytes.ts";
@@ -13,12 +11,10 @@ import { type FullPack, type Kernel, KernelError, type KernelFormat, type Packer
 import { createNativeKernel } from "../../../src/kernel/native/kernel.ts";
 import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { lacking } from "../../support/required.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { noise } from "../byte-sources.ts";
 import { drawsOf } from "./draws.ts";
 import { nativeAddon } from "./native-addon.ts";
 
-const { signal } = new AbortController();
 const mebibyte = 1 << 20;
 const source = concatBytes([noise(20 * mebibyte), new Uint8Array(12 * mebibyte), noise(8 * mebibyte)]);
 const seed = Uint8Array.from({ length: 32 }, (_, i) => i);
@@ -35,7 +31,7 @@ const format: KernelFormat = {
 };
 
 /** A piece of the source: where it begins, and its length, often around a limit. */
-const anyFile = fc.tuple(
+const anyBytes = fc.tuple(
   fc.integer({ min: 0, max: 60 }),
   fc.oneof(
     { weight: 5, arbitrary: fc.nat(300) },
@@ -46,8 +42,7 @@ const anyFile = fc.tuple(
 );
 
 const anyStep = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ files: fc.array(anyFile, { maxLength: 12 }) }) },
-  fc.record({ bytes: fc.array(fc.tuple(fc.constantFrom("", "k", "x"), anyFile), { maxLength: 3 }) }),
+  { weight: 3, arbitrary: fc.array(fc.tuple(fc.constantFrom("", "k", "x"), anyBytes), { maxLength: 8 }) },
   fc.constant("finish" as const),
   fc.constant("know" as const),
 );
@@ -62,37 +57,18 @@ function describePack({ kind, bytes, contents }: FullPack): readonly unknown[] {
   return [kind, toHex(typescriptKernel.hash(format, bytes)), bytes.byteLength, toHex(contents.bytes), contents.forms];
 }
 
-/** All that a packer answers, in the order of the steps; packs apart from the files, for a batch may end anywhere. */
-async function answersOf(kernel: Kernel, random: RandomSource, folder: string, steps: readonly Step[]) {
+/** All that a packer answers, in the order of the steps. */
+async function answersOf(kernel: Kernel, random: RandomSource, steps: readonly Step[]) {
   const packer: Packer = kernel.createPacker({ format, known: [], nowSeconds: () => 1_700_000_000, random });
   const packs: FullPack[] = [];
   const answers: unknown[] = [];
   for (const step of steps) {
     if (step === "finish") packs.push(...packer.finishPacks());
     else if (step === "know") packer.replaceKnown(forgetful(packs));
-    else if ("bytes" in step) {
-      const items = step.bytes.map(([prefix, file]) => ({ prefix, bytes: piece(file) }));
-      const stored = packer.storeBytes(items);
+    else {
+      const stored = packer.storeBytes(step.map(([prefix, range]) => ({ prefix, bytes: piece(range) })));
       packs.push(...stored.packs);
       answers.push(stored.chunks.map((chunks) => chunks.map(({ hash, length }) => [toHex(hash), length])));
-    } else {
-      const files = step.files.map((file, i) => {
-        writeFileSync(join(folder, `${i}`), piece(file));
-        return { name: toUtf8(`${i}`), size: file[1] };
-      });
-      const chunks = files.map((): unknown[] => []);
-      const folderFd = openSync(folder, "r");
-      for await (const events of packer.storeFiles(folderFd, files, signal)) {
-        for (const event of events) {
-          if (event.kind === "pack") packs.push(event.pack);
-          else if (event.kind === "chunks" || event.kind === "file") {
-            chunks[event.file]?.push(...event.chunks.map(({ hash, length }) => [toHex(hash), length]));
-            if (event.kind === "file") chunks[event.file]?.push([event.bytesRead, event.changed]);
-          } else answers.push(event);
-        }
-      }
-      closeSync(folderFd);
-      answers.push(chunks);
     }
   }
   packs.push(...packer.finishPacks());
@@ -113,15 +89,14 @@ function forgetful(packs: readonly FullPack[]): ContentTable[] {
 test("both kernels give the same chunks, packs and counters, with any number of threads", async (t) => {
   if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
   const addon = nativeAddon;
-  const folder = temporaryFolder(t);
   await fc.assert(
     fc.asyncProperty(
       fc.array(anyStep, { minLength: 1, maxLength: 4 }),
       fc.constantFrom(1, 2, 5),
       async (steps, threads) => {
         const native = createNativeKernel(addon, threads);
-        const answer = await answersOf(native, (count) => seed.subarray(0, count), folder, steps);
-        assert.deepEqual(answer, await answersOf(typescriptKernel, drawsOf(seed), folder, steps));
+        const answer = await answersOf(native, (count) => seed.subarray(0, count), steps);
+        assert.deepEqual(answer, await answersOf(typescriptKernel, drawsOf(seed), steps));
       },
     ),
     { numRuns: 25 },

@@ -3,6 +3,7 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { toUtf8 } from "../../../src/base/bytes.ts";
+import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
 import { BlobError } from "../../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import { type BlobOperation, ObservedBlobStore } from "../../../src/repository/blob/observed.ts";
@@ -171,7 +172,7 @@ test("a long upload is published every five minutes, so that little is lost when
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, "first"), "first");
   writeFileSync(join(folder, "second"), "second");
-  const opened = await openMemoryRepository();
+  const opened = await openMemoryRepository({ kernel: typescriptKernel }); // The native one stores whole trees.
   await using writer = opened.repository.createWriter();
   const fd = openSync(folder, "r");
   try {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::object_writer::ObjectWriter;
 use super::walker::{Attributes, FoundLink, Operation, Trouble, Unchanged};
-use crate::events::Chunk;
+use crate::chunk::Chunk;
 use crate::object_id::ObjectId;
 use crate::snapshot::directory_entry::{DirectoryEntry, EntryKind, push_directory_entry};
 use crate::snapshot::folder_object::FolderEncoder;

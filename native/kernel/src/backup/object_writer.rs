@@ -2,8 +2,8 @@
 //!
 //! Source: docs/format/objects.md; src/repository/object/object-writer.ts.
 
-use crate::buzhash::{DYNAMIC_4M, find_cut};
-use crate::events::Chunk;
+use crate::buzhash::DYNAMIC_4M;
+use crate::chunk::Chunk;
 use crate::indirect_list::push_indirect_list;
 use crate::object_id::{ContentId, ObjectId};
 use crate::packer::{FullPack, Packer};
@@ -20,8 +20,7 @@ pub struct ObjectWriter<'a> {
 
 impl ObjectWriter<'_> {
     pub fn write(&mut self, prefix: u8, bytes: &[u8]) -> ObjectId {
-        let mut chunks = vec![];
-        self.write_chunks(prefix, bytes, &mut chunks);
+        let chunks = self.packer.store_bytes(prefix, bytes, self.now_seconds, self.packs);
         self.object_of_chunks(prefix, &chunks)
     }
 
@@ -42,14 +41,14 @@ impl ObjectWriter<'_> {
             // Below the largest chunk a cut may yet come with the next piece.
             let mut stored = 0;
             while rest.len() - stored >= DYNAMIC_4M.maximum {
-                let chunk = self.write_first(prefix, &rest[stored..]);
+                let chunk = self.packer.store_first(prefix, &rest[stored..], self.now_seconds, self.packs);
                 stored += chunk.length as usize;
                 chunks.push(chunk);
             }
             rest.drain(..stored);
         }
         if chunks.is_empty() || !rest.is_empty() {
-            self.write_chunks(prefix, &rest, &mut chunks);
+            chunks.extend(self.packer.store_bytes(prefix, &rest, self.now_seconds, self.packs));
         }
         Ok(self.object_of_chunks(prefix, &chunks))
     }
@@ -69,25 +68,6 @@ impl ObjectWriter<'_> {
     /// One chunk whose hash is known.
     pub fn store(&mut self, prefix: u8, hash: &[u8; 16], plain: &[u8]) {
         self.packs.extend(self.packer.store(prefix, hash, plain, self.now_seconds));
-    }
-
-    fn write_chunks(&mut self, prefix: u8, bytes: &[u8], chunks: &mut Vec<Chunk>) {
-        let mut rest = bytes;
-        loop {
-            let chunk = self.write_first(prefix, rest);
-            rest = &rest[chunk.length as usize..];
-            chunks.push(chunk);
-            if rest.is_empty() {
-                return;
-            }
-        }
-    }
-
-    fn write_first(&mut self, prefix: u8, bytes: &[u8]) -> Chunk {
-        let first = &bytes[..find_cut(bytes, DYNAMIC_4M).unwrap_or(bytes.len())];
-        let hash = self.packer.format().hasher.hash(first);
-        self.store(prefix, &hash, first);
-        Chunk { hash, length: first.len() as u32 }
     }
 }
 

@@ -16,12 +16,13 @@ use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 
+use super::file_reading::{Failure, LargeFile, OpenedFile, READINGS_MAX, Reading, WholeFile, read_opened};
 use super::parent_folder::{Answer, WantedFolder};
 use super::walker::{Attributes, EntryBatch, FoundFile, Step, Walked, Walker};
 use crate::content_table::KnownTables;
-use crate::file_reading::{Failure, LargeFile, OpenedFile, READINGS_MAX, Reading, WholeFile, read_opened};
 use crate::format::Format;
 use crate::hashing::Hash;
+use crate::snapshot::go_time::Time;
 
 /// A thread takes this many files at once, or fewer that seem to have this many bytes together.
 const FILES_PER_JOB: usize = 16;
@@ -289,7 +290,7 @@ impl Pipeline {
 pub struct LargeOutcome {
     pub bytes: u64,
     pub changed: bool,
-    pub modified_at: crate::events::ModifiedAt,
+    pub modified_at: Time,
 }
 
 impl Drop for Pipeline {
@@ -397,13 +398,11 @@ impl Shared {
     }
 
     fn open(&self, files: Vec<FoundFile>) -> Vec<Slot> {
-        let opened: Vec<_> = files
-            .into_iter()
-            .map(|FoundFile { folder, name, attributes, .. }| {
-                let opened = folder.open_file(&name).map_err(Failure::not_opened).and_then(read_opened);
-                (opened, ReadFile { name, attributes })
-            })
-            .collect();
+        let read = |FoundFile { folder, name, attributes, .. }| {
+            let opened = folder.open_file(&name).map_err(Failure::not_opened);
+            (opened.and_then(|file| read_opened(file, folder.calls())), ReadFile { name, attributes })
+        };
+        let opened: Vec<_> = files.into_iter().map(read).collect();
         let whole: Vec<&[u8]> = opened
             .iter()
             .filter_map(|(file, _)| if let Ok(OpenedFile::Whole(whole)) = file { Some(&whole.bytes[..]) } else { None })

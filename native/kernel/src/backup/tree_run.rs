@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::file_reading::Failure;
 use super::folder_stack::{Fatal, FolderStack, Partial, Report, StoredFile, Totals};
 use super::object_writer::ObjectWriter;
 use super::parent_folder::{Answer, WantedFolder};
 use super::pipeline::{Interrupted, LargeOutcome, Outcome, Pipeline, Ready};
-use super::walker::{self, Attributes, EntryBatch, Step, Trouble, Walker};
-use crate::events::{Chunk, Operation};
+use super::walker::{Attributes, EntryBatch, Operation, Step, Trouble, Walker};
+use crate::chunk::Chunk;
 use crate::packer::{FullPack, Packer};
-use crate::snapshot::go_time::Time;
 use crate::volume::open_folder::{OpenFolder, SystemCalls};
 use rustix::io::Errno;
 
@@ -200,7 +200,7 @@ impl Teller {
                 writer.store(0, &hash, &whole.bytes);
                 let chunk = Chunk { hash, length: whole.bytes.len() as u32 };
                 let object_id = writer.object_of_chunks(0, &[chunk]);
-                let attributes = Attributes { mtime: time_of(whole.modified_at), ..file.attributes };
+                let attributes = Attributes { mtime: whole.modified_at.clamped(), ..file.attributes };
                 let bytes = whole.bytes.len() as u64;
                 let changed = whole.changed;
                 self.stack.add_file(StoredFile { name: &file.name, attributes, object_id, bytes, changed })?;
@@ -208,11 +208,9 @@ impl Teller {
                 Ok(())
             }
             Ready::NotRead(file, failure) => {
-                let errno = Errno::from_raw_os_error(failure.errno);
-                let trouble = match failure.operation {
-                    Operation::Open if is_gone(errno) => Trouble::Vanished,
-                    Operation::Open => Trouble::Failed(walker::Operation::Open, errno),
-                    Operation::Read => Trouble::Failed(walker::Operation::Read, errno),
+                let trouble = match failure {
+                    Failure { operation: Operation::Open, errno } if is_gone(errno) => Trouble::Vanished,
+                    Failure { operation, errno } => Trouble::Failed(operation, errno),
                 };
                 self.stack.trouble(&file.name, trouble);
                 self.file_is_told(told);
@@ -238,11 +236,11 @@ impl Teller {
                 match outcome {
                     Ok(LargeOutcome { bytes, changed, modified_at }) => {
                         let object_id = writer.object_of_chunks(0, &chunks);
-                        let attributes = Attributes { mtime: time_of(modified_at), ..file.attributes };
+                        let attributes = Attributes { mtime: modified_at.clamped(), ..file.attributes };
                         self.stack.add_file(StoredFile { name: &file.name, attributes, object_id, bytes, changed })?;
                     }
                     Err(errno) => {
-                        self.stack.trouble(&file.name, Trouble::Failed(walker::Operation::Read, errno));
+                        self.stack.trouble(&file.name, Trouble::Failed(Operation::Read, errno));
                     }
                 }
                 self.file_is_told(told);
@@ -250,7 +248,7 @@ impl Teller {
             }
             Ready::LargeFailed(file, errno) => {
                 self.large = None;
-                self.stack.trouble(&file.name, Trouble::Failed(walker::Operation::Read, errno));
+                self.stack.trouble(&file.name, Trouble::Failed(Operation::Read, errno));
                 self.file_is_told(told);
                 Ok(())
             }
@@ -301,10 +299,6 @@ impl Teller {
 /// Of opening: not what it was when it was listed, but not there, a link, or no regular file.
 fn is_gone(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::LOOP | Errno::INVAL | Errno::NXIO)
-}
-
-fn time_of(modified_at: crate::events::ModifiedAt) -> Time {
-    Time { seconds: modified_at.seconds, nanoseconds: modified_at.nanoseconds }.clamped()
 }
 
 /// The root of a volume that someone else opened.

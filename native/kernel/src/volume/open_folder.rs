@@ -7,6 +7,7 @@
 //!
 //! Errors are those of the system call; `EINVAL` also for a name that is none.
 
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, Statx, StatxFlags, fstat, openat, openat2,
     readlinkat, seek, statat, statx,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
 use super::NameList;
 
@@ -23,6 +24,11 @@ use super::NameList;
 const NAME_BYTES_MAX: usize = 255;
 /// What one `getdents64` fills: some thousand names. An entry of 255 bytes takes 280.
 const LISTING_BYTES: usize = 32 << 10;
+
+/// RWF_DONTCACHE, of Linux 6.14. See docs/decisions/page-cache.md.
+const UNCACHED: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
+/// Less is not worth the clearing of the memory.
+const UNCACHED_BYTES_MIN: usize = 16 << 10;
 
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Does not wait for the other end of a FIFO; whoever reads checks that it is a regular file.
@@ -35,6 +41,7 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLI
 pub struct SystemCalls {
     has_openat2: bool,
     has_statx: AtomicBool,
+    has_uncached_reads: AtomicBool,
     lists_kinds: bool,
 }
 
@@ -45,12 +52,32 @@ impl SystemCalls {
             retrying(|| openat2(&folder, ".", OFlags::PATH | FOLDER_FLAGS, Mode::empty(), RESOLVE)),
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG)
         );
-        Self { has_openat2, has_statx: AtomicBool::new(true), lists_kinds: true }
+        let [has_statx, has_uncached_reads] = [true, true].map(AtomicBool::new);
+        Self { has_openat2, has_statx, has_uncached_reads, lists_kinds: true }
     }
 
     /// The oldest calls alone, and no kinds in listings, as on file systems that tell none.
     pub fn oldest() -> Self {
-        Self { has_openat2: false, has_statx: AtomicBool::new(false), lists_kinds: false }
+        let [has_statx, has_uncached_reads] = [false, false].map(AtomicBool::new);
+        Self { has_openat2: false, has_statx, has_uncached_reads, lists_kinds: false }
+    }
+
+    /// Reads at most `room` bytes behind those that are there; 0 at the end of the file. Where the system can, what is read
+    /// does not stay in the page cache, but for what was there before: a backup does not drive out what pods use.
+    pub fn read_onto(&self, file: &OwnedFd, bytes: &mut Vec<u8>, room: usize, position: u64) -> Result<usize, Errno> {
+        if room >= UNCACHED_BYTES_MIN && self.has_uncached_reads.load(Ordering::Relaxed) {
+            let length = bytes.len();
+            bytes.resize(length + room, 0);
+            let read = retrying(|| preadv2(file, &mut [IoSliceMut::new(&mut bytes[length..])], position, UNCACHED));
+            bytes.truncate(length + read.unwrap_or(0));
+            match read {
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+                    self.has_uncached_reads.store(false, Ordering::Relaxed);
+                }
+                read => return read,
+            }
+        }
+        read_plainly(file, bytes, room, position)
     }
 }
 
@@ -106,6 +133,10 @@ impl OpenFolder {
     /// The root of a volume, which someone else opened.
     pub fn root(descriptor: OwnedFd, calls: SystemCalls) -> Self {
         Self { descriptor, calls: Arc::new(calls) }
+    }
+
+    pub fn calls(&self) -> &Arc<SystemCalls> {
+        &self.calls
     }
 
     /// Of the folder itself.
@@ -205,6 +236,19 @@ pub fn one_component(name: &[u8]) -> Result<&[u8], Errno> {
         return Err(Errno::INVAL);
     }
     Ok(name)
+}
+
+fn read_plainly(file: &OwnedFd, bytes: &mut Vec<u8>, room: usize, position: u64) -> Result<usize, Errno> {
+    let length = bytes.len();
+    bytes.reserve(room);
+    let spare = &mut bytes.spare_capacity_mut()[..room];
+    let count = retrying(|| pread(file.as_fd(), &mut *spare, position).map(|(read, _)| read.len()))?;
+    // SAFETY: `pread` has written the first `count` bytes behind `length`, and `count` is at most `room`, which is reserved.
+    #[allow(unsafe_code)]
+    unsafe {
+        bytes.set_len(length + count);
+    }
+    Ok(count)
 }
 
 /// Again where a signal came between.
@@ -357,6 +401,31 @@ mod tests {
                 folder = folder.open_folder(&name).unwrap();
             }
             assert!(folder.list_names_by_kind().unwrap().folders.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_the_same_past_the_cache_and_through_it() {
+        let volume = Volume::new("reads");
+        let whole: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
+        fs::write(volume.0.join("file"), &whole).unwrap();
+        for folder in volume.open_both() {
+            let file = folder.open_file(b"file").unwrap();
+            for room in [UNCACHED_BYTES_MIN - 1, UNCACHED_BYTES_MIN, 70_000, 200_000] {
+                let mut bytes = b"before".to_vec();
+                let mut position = 0;
+                while folder.calls().read_onto(&file, &mut bytes, room, position).unwrap() > 0 {
+                    position = bytes.len() as u64 - 6;
+                }
+                assert_eq!(bytes[..6], *b"before");
+                assert!(bytes[6..] == whole);
+            }
+            // What cannot be read at all is an error either way, and changes nothing.
+            let mut bytes = b"before".to_vec();
+            let errors =
+                [10, 70_000].map(|room| folder.calls().read_onto(&folder.descriptor, &mut bytes, room, 0).err());
+            assert_eq!(errors, [Some(Errno::ISDIR); 2]);
+            assert_eq!(bytes, b"before");
         }
     }
 
