@@ -64,7 +64,7 @@ export async function followTree(
 /** Larger ones are kept to be used again: memory that is new has to be cleared page by page. */
 const keptBytesMin = 1 << 20;
 /** As many as are mostly asked for at once. */
-const keptMax = 4;
+const keptMax = 3;
 
 /** Memory for ranges, each until its number is given back. */
 class RangeBuffers {

@@ -13,6 +13,7 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import { createNativeKernel } from "../../src/kernel/native/kernel.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import { parseBlobId } from "../../src/repository/blob/blob-store.ts";
+import { openFilesystemStore } from "../../src/repository/blob/filesystem.ts";
 import { RestoreError } from "../../src/restore/restore-error.ts";
 import type { DirectoryEntry } from "../../src/snapshot/directory-entry.ts";
 import { encodeFolder } from "../../src/snapshot/folder-object.ts";
@@ -277,6 +278,20 @@ async function moveAllPacks(memory: MemoryRepository): Promise<void> {
   }
   await putIndexBlob(memory, "xn0_", "-s0123456789abcdef147-c1", builder.build());
 }
+
+test("more restores at once than Node has threads for files do not wait for each other", async (t) => {
+  const kernels = requireKernels(t);
+  if (kernels === undefined) return;
+  const work = temporaryFolder(t);
+  writeTree(join(work, "volume"), { sub: { a: "first", large }, b: "second" });
+  const store = await openFilesystemStore(join(work, "repository"), { mode: "create", signal });
+  const memory = await openMemoryRepository({ store });
+  const { snapshot } = await backUpFolder(memory, join(work, "volume"));
+  const opened = await openAgain(memory, { kernel: kernels.native });
+  const targets = Array.from({ length: 6 }, (_, i) => join(work, `target-${i}`));
+  await Promise.all(targets.map((target) => restoreEntry(opened, snapshot.rootEntry, target)));
+  for (const target of targets) assertSameTree(readManifest(join(work, "volume")), readManifest(target));
+});
 
 test("a folder of so many entries that its object is a list of chunks is restored whole", async (t) => {
   const kernels = requireKernels(t);

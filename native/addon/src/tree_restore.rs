@@ -1,6 +1,7 @@
 //! The restore of a tree, as Node sees it.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use fsb_kernel::content_table::{KnownTable, TableBytes};
 use fsb_kernel::random_stream::SEED_BYTES;
@@ -9,11 +10,11 @@ use fsb_kernel::sealing::Sealer;
 use fsb_kernel::volume::Errno;
 use fsb_kernel::volume::attributes::{Attributes, Difference};
 use fsb_kernel::volume::new_file::Zeros;
-use napi::bindgen_prelude::{AsyncTask, Error, Result, Uint8Array, Uint32Array};
-use napi::{Env, Task};
+use napi::bindgen_prelude::{AsyncTask, Error, Object, Result, Uint8Array, Uint32Array};
+use napi::{Env, JsDeferred, Task};
 use napi_derive::napi;
 
-use super::{caught, hasher, misused, own_descriptor};
+use super::{caught, hasher, misused, not_started, own_descriptor};
 
 #[napi(object)]
 pub struct PlacedTableBytes {
@@ -246,6 +247,24 @@ impl FetchedBytes for Lent {
 #[napi]
 pub struct TreeRestore {
     run: Arc<RestoreRun>,
+    /// To the thread that waits for batches. Node's pool has four threads, and a restore mostly waits for what they read.
+    asked: Sender<Answer>,
+}
+
+type Answer = JsDeferred<RestoreBatch, Box<dyn FnOnce(Env) -> Result<RestoreBatch> + Send>>;
+
+/// Until nobody can ask any more.
+fn answer_each(run: &RestoreRun, asked: Receiver<Answer>) {
+    for answer in asked {
+        match caught(|| run.next()) {
+            Ok(Ok(batch)) => answer.resolve(Box::new(|_| Ok(batch.into()))),
+            Ok(Err(restore::Interrupted::Cancelled)) => answer.reject(Error::from_reason("the run was cancelled")),
+            Ok(Err(restore::Interrupted::Panicked)) => {
+                answer.reject(Error::from_reason("a thread of the native kernel panicked"));
+            }
+            Err(error) => answer.reject(error),
+        }
+    }
 }
 
 #[napi]
@@ -264,14 +283,22 @@ impl TreeRestore {
             threads: options.threads as usize,
             fetched_bytes_max: options.fetched_bytes_max as u64,
         });
-        let run = run.map_err(|error| Error::from_reason(format!("could not start a thread: {error}")))?;
-        Ok(Self { run: Arc::new(run) })
+        let run = Arc::new(run.map_err(not_started)?);
+        let (asked, asks) = channel();
+        let answering = Arc::clone(&run);
+        std::thread::Builder::new()
+            .name("fsb-restore-tell".into())
+            .spawn(move || answer_each(&answering, asks))
+            .map_err(not_started)?;
+        Ok(Self { run, asked })
     }
 
     /// Not called again before the answer is there, nor after the batch that is the last.
     #[napi(catch_unwind)]
-    pub fn next(&self) -> AsyncTask<NextRestoreBatch> {
-        AsyncTask::new(NextRestoreBatch { run: Arc::clone(&self.run) })
+    pub fn next<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let (answer, promise) = env.create_deferred()?;
+        self.asked.send(answer).map_err(|_| Error::from_reason("the thread that answers has ended"))?;
+        Ok(promise)
     }
 
     /// The bytes of a range, whole; not there where they are not to be had. They are made plain where they lie, so nobody
@@ -313,28 +340,6 @@ impl TreeRestore {
     #[napi(catch_unwind)]
     pub fn close(&self) -> AsyncTask<CloseRestore> {
         AsyncTask::new(CloseRestore { run: Arc::clone(&self.run) })
-    }
-}
-
-pub struct NextRestoreBatch {
-    run: Arc<RestoreRun>,
-}
-
-impl Task for NextRestoreBatch {
-    type Output = restore::Batch;
-    type JsValue = RestoreBatch;
-
-    fn compute(&mut self) -> Result<restore::Batch> {
-        caught(|| self.run.next())?.map_err(|interrupted| {
-            Error::from_reason(match interrupted {
-                restore::Interrupted::Cancelled => "the run was cancelled",
-                restore::Interrupted::Panicked => "a thread of the native kernel panicked",
-            })
-        })
-    }
-
-    fn resolve(&mut self, _: Env, batch: restore::Batch) -> Result<RestoreBatch> {
-        Ok(batch.into())
     }
 }
 

@@ -23,8 +23,8 @@ import type {
 } from "./addon.ts";
 
 const seedBytes = 32;
-/** Asked for and not yet written; a range has up to 16 MiB and one content, so there are mostly three of them. */
-const fetchedBytesMax = 40 << 20;
+/** Asked for and not yet written; a range has up to 10 MiB and one content, so there are mostly three of them. */
+const fetchedBytesMax = 28 << 20;
 const nsPerSecond = 1_000_000_000n;
 const entryKinds = ["file", "folder", "symlink", "error"] as const;
 const leftKinds = ["entry", "below", "finish"] as const;

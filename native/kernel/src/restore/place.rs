@@ -4,9 +4,9 @@ use crate::content_table::{Key, KnownTable};
 
 /// Contents that are no farther apart are fetched with what lies between them.
 const GAP_BYTES_MAX: u64 = 64 << 10;
-/// A range ends behind the content that reaches this. Chunks of a large file are about 4 MiB, and four of them are
+/// A range ends behind the content that reaches this. Chunks of a large file are about 4 MiB, and three of them are
 /// hashed at once.
-const RANGE_BYTES: u64 = 14 << 20;
+const RANGE_BYTES: u64 = 10 << 20;
 /// Of one range, so that files of a hundred bytes are shared out among the threads.
 const RANGE_ITEMS_MAX: usize = 512;
 /// Above any content that kopia writes; what is larger is left to the reference.
