@@ -86,7 +86,7 @@ pub enum Outcome {
 /// One run, and the threads that serve it.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -180,12 +180,12 @@ impl Pipeline {
         let run = Run::new(walker, known);
         let state = State { run: Some(run), jobs: 0, interrupted: None, ended: false, spare: vec![] };
         let shared = Arc::new(Shared { format, state: Mutex::new(state), changed: Condvar::new() });
-        let mut pipeline = Self { shared, threads: vec![] };
+        let mut pipeline = Self { shared, threads: Mutex::default() };
         for number in 1..threads.min(THREADS_MAX) {
             let shared = Arc::clone(&pipeline.shared);
             let thread =
                 std::thread::Builder::new().name(format!("fsb-read-{number}")).spawn(move || shared.serve())?;
-            pipeline.threads.push(thread);
+            pipeline.threads.get_mut().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         Ok(pipeline)
     }
@@ -273,7 +273,7 @@ impl Pipeline {
         });
     }
 
-    /// Ends the run. Waits for what threads are at; then no descriptor of it is open.
+    /// Ends the run and its threads. Waits for what they are at; then no descriptor of it is open.
     pub fn close(&self) {
         self.cancel();
         let mut state = self.shared.lock();
@@ -284,6 +284,18 @@ impl Pipeline {
         state.spare = vec![];
         drop(state);
         drop(run);
+        self.end_threads();
+    }
+
+    fn end_threads(&self) {
+        self.shared.change(|state| {
+            state.ended = true;
+            state.interrupted.get_or_insert(Interrupted::Cancelled);
+        });
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join(); // It catches its panics.
+        }
     }
 }
 
@@ -295,13 +307,7 @@ pub struct LargeOutcome {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.shared.change(|state| {
-            state.ended = true;
-            state.interrupted.get_or_insert(Interrupted::Cancelled);
-        });
-        for thread in self.threads.drain(..) {
-            let _ = thread.join(); // It catches its panics.
-        }
+        self.end_threads();
     }
 }
 
