@@ -14,7 +14,7 @@ import { volumeErrorOf } from "../volume/volume-error.ts";
 import { folderTooLarge, partialName } from "./checkpoint.ts";
 import type { FileFailure } from "./file-report.ts";
 import { ParentReader, parentUnusable } from "./parent-folder.ts";
-import type { TreeWalk, TreeWalkOptions, WalkOutcome } from "./tree-walk.ts";
+import type { TreeWalk, TreeWalkOptions, WalkOutcome, WalkProgress } from "./tree-walk.ts";
 
 type End = NonNullable<TreeBatch["end"]>;
 
@@ -44,14 +44,14 @@ class NativeWalk implements TreeWalk {
 
   async run(): Promise<WalkOutcome> {
     const { progressed, atRest } = this.#options;
-    for (let told = "0 0 0"; ; ) {
+    for (let last: WalkProgress = { bytesDone: 0, bytesListed: 0, filesDone: 0 }; ; ) {
       const { wanted, reports, totals, waits, end } = await this.#run.next();
       for (const report of reports) this.#note(report);
       if (wanted.length > 0) await this.#answer(wanted);
       const { bytesDone, bytesListed, filesDone } = totals;
-      const telling = `${bytesDone} ${bytesListed} ${filesDone}`;
-      if (telling !== told) progressed({ bytesDone, bytesListed, filesDone });
-      told = telling;
+      const isNew = bytesDone !== last.bytesDone || bytesListed !== last.bytesListed || filesDone !== last.filesDone;
+      last = { bytesDone, bytesListed, filesDone };
+      if (isNew) progressed(last);
       if (end !== undefined) return this.#outcomeOf(totals, this.#entryOf(end));
       await atRest();
       if (waits) await this.#answering;

@@ -20,9 +20,10 @@ use rustix::io::Errno;
 
 /// So many batches are told before anything runs ahead.
 const SMALL_BATCHES: usize = 16;
-/// Afterwards a batch ends with so many batches of entries, so many files, or when it has taken so long.
+/// A batch ends when it has told of so many entries and folders.
+const TOLD_MAX: usize = 4096;
+/// After the small ones also with so many batches of entries, or when it has taken so long.
 const ENTRY_BATCHES_MAX: usize = 512;
-const FILES_MAX: usize = 4096;
 const BATCH_TIME: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
@@ -75,7 +76,8 @@ struct LargeInProgress {
 #[derive(Default)]
 struct Told {
     entry_batches: usize,
-    files: usize,
+    /// Entries and folders.
+    count: usize,
     /// It holds what memory is to be given back for.
     is_full: bool,
 }
@@ -106,8 +108,8 @@ impl TreeRun {
         while teller.end.is_none() {
             if told.is_full
                 || told.entry_batches >= entry_batches_max
-                || told.files >= FILES_MAX
-                || (told.files > 0 && began.elapsed() >= BATCH_TIME)
+                || told.count >= TOLD_MAX
+                || (!is_small && told.count > 0 && began.elapsed() >= BATCH_TIME)
             {
                 break;
             }
@@ -194,7 +196,10 @@ impl Teller {
         told: &mut Told,
     ) -> Result<(), Fatal> {
         match ready {
-            Ready::Step(step) => self.tell_step(step, writer),
+            Ready::Step(step) => {
+                told.count += 1;
+                self.tell_step(step, writer)
+            }
             Ready::Entries(batch, files) => self.tell_entries(&batch, files, writer, told),
             Ready::Whole(file, hash, whole) => {
                 writer.store(0, &hash, &whole.bytes);
@@ -283,14 +288,14 @@ impl Teller {
             let object_id = writer.write(0, &link.target);
             self.stack.add_link(link, object_id)?;
         }
-        told.files += batch.count();
+        told.count += batch.count();
         self.files_left = files;
         told.entry_batches += usize::from(files == 0);
         Ok(())
     }
 
     fn file_is_told(&mut self, told: &mut Told) {
-        told.files += 1;
+        told.count += 1;
         self.files_left -= 1;
         told.entry_batches += usize::from(self.files_left == 0);
     }
@@ -519,19 +524,44 @@ mod tests {
         let known = tables.into_iter().map(|bytes| KnownTable::new(KEY_BYTES, bytes)).collect();
         let mut second = packer(known);
         let run = TreeRun::start(open(&volume.0), b"root", Some(&parent), &second, 2).unwrap();
-        let mut asked = 0;
+        // Whatever is asked for beside the first is put off: it is asked for again.
+        let mut warnings = vec![];
         loop {
             let batch = run.next(&mut second, 1).unwrap();
-            asked += batch.wanted.len();
-            run.answer(batch.wanted.into_iter().map(|wanted| {
+            warnings.extend(batch.reports);
+            run.answer(batch.wanted.into_iter().enumerate().map(|(place, wanted)| {
                 let bytes = objects[&*wanted.object_id].clone();
-                (wanted.number, Answer::Bytes(bytes))
+                (wanted.number, if place == 0 { Answer::Bytes(bytes) } else { Answer::Later })
             }));
             if let Some(End::Stored(_)) = batch.end {
-                assert_eq!((batch.totals.files_unchanged, batch.totals.files_stored, asked), (3, 2, 4));
+                assert_eq!((batch.totals.files_unchanged, batch.totals.files_stored), (3, 2));
                 assert_eq!(batch.totals.bytes_read, ("otherwise".len() + "lost".len()) as u64);
                 break;
             }
         }
+        assert_eq!(warnings, []);
+
+        let run = TreeRun::start(open(&volume.0), b"root", Some(&parent), &second, 2).unwrap();
+        loop {
+            let batch = run.next(&mut second, 1).unwrap();
+            warnings.extend(batch.reports);
+            run.answer(batch.wanted.into_iter().map(|wanted| (wanted.number, Answer::Unreadable("lost".into()))));
+            if let Some(End::Stored(_)) = batch.end {
+                assert_eq!((batch.totals.files_unchanged, batch.totals.files_stored), (0, 5));
+                break;
+            }
+        }
+        assert_eq!(warnings, [Report::Warning("lost".into())]);
+    }
+
+    #[test]
+    fn many_folders_without_entries_are_told_in_batches_too() {
+        let volume = Volume::new("empty");
+        for number in 0..TOLD_MAX {
+            fs::create_dir(volume.path(&format!("{number}"))).unwrap();
+        }
+        let whole = run_whole(open(&volume.0), 2, |_| ());
+        assert_eq!(whole.totals.folders, TOLD_MAX as u64 + 1);
+        assert!(whole.batches >= 3, "{} batches", whole.batches);
     }
 }
