@@ -27,6 +27,15 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
 }
 
+/**
+ * Gives the memory of a byte string back at once, where the garbage collector would take its time; the string, and every
+ * view on its buffer, is empty afterwards. Only for one that has its buffer to itself: what Node hands out of its pool
+ * (`Buffer.from`, `Buffer.concat` and the like) has not.
+ */
+export function giveBack(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0);
+}
+
 export function totalLength(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }

@@ -69,6 +69,7 @@ export interface Chunk {
 export interface FullPack {
   /** `p` for data, `q` for contents with a prefix. */
   readonly kind: "p" | "q";
+  /** In a buffer of its own, so that it may be given back (`giveBack`): of that memory the next packs are made. */
   readonly bytes: Uint8Array;
   /** What it holds; its one pack is named "" until the content layer names it. */
   readonly contents: ContentTable;
@@ -205,9 +206,10 @@ export interface PackerCounters {
  *
  * Guarantees: a content that is live in the known tables or was packed by this packer is not stored again; one whose
  * winning entry is a tombstone is. Timestamps are max(now, previous entry's + 1). Memory: two open packs, one full
- * pack, one read buffer, and about 60 bytes for each content not yet forgotten.
+ * pack, one read buffer, and about 60 bytes for each content not yet forgotten. Disposing gives it back, but for that of
+ * full packs, which are their holders'; nothing is stored afterwards.
  */
-export interface Packer {
+export interface Packer extends Disposable {
   /**
    * Where the kernel does not store trees: reads regular files of an open folder, each by `O_NOFOLLOW` and never through
    * a link. Batches of events come as they are pulled, so a caller that puts packs at its own pace bounds the memory.

@@ -19,9 +19,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { constants, deflateRawSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
-import { compareBytes, concatBytes, equalBytes, fromHex, toHex, toUtf8 } from "../../src/base/bytes.ts";
+import { compareBytes, concatBytes, equalBytes, fromHex, giveBack, toHex, toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
 import type {
@@ -341,6 +342,23 @@ function describeStoreBytes(kernel: Kernel): void {
       end += record.packedLength;
     }
     assert.equal(pack.bytes.byteLength, end);
+  });
+
+  test("memory that is given back serves the next packs, and shows nowhere else", async () => {
+    const packer = createPacker(kernel, { format: { ...format, packBytesMax: 64 << 10 } });
+    const held: { readonly bytes: Uint8Array; readonly asMade: Buffer }[] = [];
+    for (let number = 0; number < 40; number++) {
+      const prefix = number % 3 === 0 ? "k" : "";
+      const { chunks, packs } = packer.storeBytes([{ prefix, bytes: new Uint8Array(70_000).fill(number + 1) }]);
+      const [pack] = packs as [FullPack];
+      assert.deepEqual([...openPack(kernel, pack).keys()], [idOf(prefix, (chunks[0] as Chunk[])[0] as Chunk)]);
+      if (number % 4 === 0) held.push({ bytes: pack.bytes, asMade: Buffer.from(pack.bytes) });
+      else giveBack(pack.bytes);
+      if (number % 4 !== 0) assert.deepEqual([pack.bytes.byteLength, pack.bytes[0]], [0, undefined]);
+      await setImmediate(); // That is when the native one hears of it.
+    }
+    packer[Symbol.dispose]();
+    for (const { bytes, asMade } of held) assert.ok(equalBytes(bytes, asMade));
   });
 
   test("a pack is given out by the content that fills it, and holds no more than that above its limit", () => {

@@ -250,14 +250,20 @@ pub struct PackerOptions {
 pub struct Pack {
     /// Whether its contents have a prefix.
     pub is_prefixed: bool,
+    /// Detached, its memory serves the next pack.
     pub bytes: Uint8Array,
     pub contents: Uint8Array,
 }
 
 impl From<FullPack> for Pack {
     fn from(pack: FullPack) -> Self {
-        let FullPack { kind, bytes, contents } = pack;
-        Self { is_prefixed: kind == PackKind::Prefixed, bytes: bytes.into(), contents: contents.into() }
+        let FullPack { kind, mut bytes, contents } = pack;
+        let (data, length) = (bytes.as_mut_ptr(), bytes.len());
+        // SAFETY: the bytes stay where they are until `bytes` is dropped, which is when JavaScript has collected or
+        // detached the buffer, and nothing else reaches them until then.
+        #[allow(unsafe_code)]
+        let bytes = unsafe { Uint8Array::with_external_data(data, length, move |_, _| drop(bytes)) };
+        Self { is_prefixed: kind == PackKind::Prefixed, bytes, contents: contents.into() }
     }
 }
 
@@ -344,6 +350,13 @@ impl Packer {
     #[napi(catch_unwind)]
     pub fn replace_known(&self, known: Vec<TableBytes>) {
         self.shared.packer().replace_known(tables(known));
+    }
+
+    /// Not while a run of files is under way.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        *self.shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.packer().close();
     }
 
     #[napi(getter, catch_unwind)]

@@ -17,6 +17,7 @@ pub mod index_blob;
 pub mod indirect_list;
 pub mod object_id;
 mod pack_builder;
+pub mod pack_memory;
 pub mod packer;
 pub mod processor;
 pub mod random_stream;

@@ -3,9 +3,12 @@
 //!
 //! Source: docs/format/packs.md; kopia repo/content/content_manager.go.
 
+use std::sync::Arc;
+
 use crate::content_table::{Key, PackTableBuilder};
 use crate::format::Format;
 use crate::hashing::HASH_BYTES;
+use crate::pack_memory::{PackBytes, PackMemory};
 use crate::packer::{FullPack, PackKind};
 use crate::random_stream::RandomStream;
 use crate::sealing::{NONCE_BYTES, SEAL_OVERHEAD_BYTES};
@@ -17,16 +20,17 @@ const PREAMBLE_BYTES: usize = 32;
 pub struct PackBuilder {
     kind: PackKind,
     bytes: Vec<u8>,
+    memory: Arc<PackMemory>,
     contents: PackTableBuilder,
 }
 
 impl PackBuilder {
-    pub fn new(format: &Format, kind: PackKind, random: &mut RandomStream) -> Self {
+    pub fn new(format: &Format, kind: PackKind, memory: &Arc<PackMemory>, random: &mut RandomStream) -> Self {
         // Room for a full pack from the start: what is not written is not resident, and nothing is copied to grow.
-        let mut bytes = Vec::with_capacity(format.pack_bytes_max + ROOM_BEYOND_FULL);
+        let mut bytes = memory.take(format.pack_bytes_max + ROOM_BEYOND_FULL);
         bytes.extend_from_slice(&format.pack_header);
         bytes.extend_from_slice(&random.draw::<PREAMBLE_BYTES>());
-        Self { kind, bytes, contents: PackTableBuilder::default() }
+        Self { kind, bytes, memory: Arc::clone(memory), contents: PackTableBuilder::default() }
     }
 
     pub fn is_full(&self, format: &Format) -> bool {
@@ -45,6 +49,6 @@ impl PackBuilder {
     }
 
     pub fn finish(self) -> FullPack {
-        FullPack { kind: self.kind, bytes: self.bytes, contents: self.contents.build() }
+        FullPack { kind: self.kind, bytes: PackBytes::new(self.bytes, self.memory), contents: self.contents.build() }
     }
 }

@@ -10,6 +10,7 @@ use crate::content_table::{KEY_BYTES, Key, KnownTable, KnownTables, find_in_tabl
 use crate::format::Format;
 use crate::hashing::Hash;
 use crate::pack_builder::PackBuilder;
+use crate::pack_memory::{PackBytes, PackMemory};
 use crate::random_stream::{RandomStream, SEED_BYTES};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum PackKind {
 /// A pack that is ready but for its tail.
 pub struct FullPack {
     pub kind: PackKind,
-    pub bytes: Vec<u8>,
+    pub bytes: PackBytes,
     /// Records of a table of one pack without a name and one form; see content_table.rs.
     pub contents: Vec<u8>,
 }
@@ -43,6 +44,7 @@ pub struct Packer {
     known: KnownTables,
     packed: HashSet<Key, BuildHasherDefault<KeyTail>>,
     open: [Option<PackBuilder>; 2],
+    memory: Arc<PackMemory>,
     random: RandomStream,
     counters: Counters,
 }
@@ -54,6 +56,7 @@ impl Packer {
             known: Arc::new(known),
             packed: HashSet::default(),
             open: [None, None],
+            memory: Arc::default(),
             random: RandomStream::new(seed),
             counters: Counters::default(),
         }
@@ -106,7 +109,7 @@ impl Packer {
         let (kind, slot) = if prefix == 0 { (PackKind::Data, 0) } else { (PackKind::Prefixed, 1) };
         let mut pack = match self.open[slot].take() {
             Some(pack) => pack,
-            None => PackBuilder::new(&self.format, kind, &mut self.random),
+            None => PackBuilder::new(&self.format, kind, &self.memory, &mut self.random),
         };
         let nonce = self.random.draw();
         let sealed = pack.add(&self.format, &key, plain, now_seconds.max(after_previous), nonce);
@@ -123,6 +126,14 @@ impl Packer {
     /// Ends the open packs, full or not.
     pub fn finish_packs(&mut self) -> Vec<FullPack> {
         self.open.iter_mut().filter_map(Option::take).map(PackBuilder::finish).collect()
+    }
+
+    /// Nothing is stored afterwards, and no memory kept but that of packs which are still held.
+    pub fn close(&mut self) {
+        self.open = [None, None];
+        self.known = vec![];
+        self.packed = HashSet::default();
+        self.memory.close();
     }
 
     /// What this packer packed before is in the new tables, and is forgotten.

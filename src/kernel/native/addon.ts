@@ -45,6 +45,7 @@ export interface NativePackerOptions {
 
 export interface NativePack {
   readonly isPrefixed: boolean;
+  /** Detached, its memory serves the next pack. */
   readonly bytes: Uint8Array;
   /** Records of a table of one pack without a name and one form. */
   readonly contents: Uint8Array;
@@ -65,6 +66,8 @@ export interface NativePacker {
   storeFirst(prefix: number, bytes: Uint8Array, nowSeconds: number): NativeStored;
   finishPacks(): readonly NativePack[];
   replaceKnown(known: readonly NativeTable[]): void;
+  /** Not while a run is under way. */
+  close(): void;
   readonly counters: {
     readonly knownContents: number;
     readonly knownBytes: number;

@@ -93,6 +93,10 @@ export class NativeKernelPacker implements Packer {
     this.#native.replaceKnown(nativeTables(known));
   }
 
+  [Symbol.dispose](): void {
+    this.#native.close();
+  }
+
   /** The first chunk of the bytes: up to the first cut, or all. */
   #storeFirst(prefix: string, bytes: Uint8Array): StoredChunk {
     const { chunks, packs } = this.#native.storeFirst(prefixCode(prefix), bytes, this.#nowSeconds());

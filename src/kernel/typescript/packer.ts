@@ -120,6 +120,13 @@ export class TypeScriptPacker implements Packer {
     this.#packed.clear();
   }
 
+  [Symbol.dispose](): void {
+    this.#open.p = undefined;
+    this.#open.q = undefined;
+    this.#largeBuffer = undefined;
+    this.replaceKnown([]);
+  }
+
   async *#storeEach(
     folderFd: number,
     files: readonly FileToStore[],

@@ -56,7 +56,10 @@ export interface BlobStore extends AsyncDisposable {
   readonly displayName: string;
   /** The whole blob, or the range. The caller owns the bytes. */
   get(id: BlobId, options: GetOptions): Promise<Uint8Array>;
-  /** The blob is the parts, one after the other. The store does not keep or change them. */
+  /**
+   * The blob is the parts, one after the other. The store does not keep or change them, and when it has put the blob
+   * nothing reads them any more: their memory may be given back then.
+   */
   put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void>;
   delete(id: BlobId, options: { readonly signal: AbortSignal }): Promise<void>;
   list(prefix: string, options: { readonly signal: AbortSignal }): AsyncIterable<BlobMetadata>;

@@ -30,12 +30,15 @@ export function digestParts(parts: readonly Uint8Array[]): BodyDigest {
   return { length, md5: md5.digest("base64"), sha256: sha256.digest("hex") };
 }
 
-/** The parts as a connection takes them. Large ones are not copied. */
+/**
+ * The parts as a connection takes them. Large ones are not copied, but for the last slice: a connection is given a slice
+ * when it has sent those before, and who has given it the last need not ask whether it has sent that.
+ */
 export function* slicesOf(parts: readonly Uint8Array[], watch: RequestWatch): Generator<Uint8Array> {
   let gathered: Uint8Array[] = [];
   let length = 0;
-  const take = (): Uint8Array => {
-    const slice = gathered.length === 1 ? (gathered[0] as Uint8Array) : concatBytes(gathered);
+  const take = (isLast = false): Uint8Array => {
+    const slice = isLast ? Buffer.concat(gathered) : concatBytes(gathered);
     gathered = [];
     length = 0;
     watch.progressed();
@@ -49,7 +52,7 @@ export function* slicesOf(parts: readonly Uint8Array[], watch: RequestWatch): Ge
       length += piece.byteLength;
     }
   }
-  if (length > 0) yield take();
+  if (length > 0) yield take(true);
 }
 
 /** What an answer to GET tells of what it holds. */

@@ -192,6 +192,7 @@ class S3BlobStore implements BlobStore {
       signBodyAs(command, sha256);
       try {
         await client.send(watched(command), { abortSignal: watch.signal });
+        if (body instanceof Readable && !body.readableEnded) throw answeredEarly(id);
       } catch (error) {
         throw existing === "keep" && isConditionFailed(error) ? blobExists(id) : error;
       } finally {
@@ -383,6 +384,13 @@ class S3BlobStore implements BlobStore {
 
 function isNotFound(error: unknown): boolean {
   return statusOf(error) === 404 && !(error instanceof Error && error.name === "NoSuchBucket");
+}
+
+/** The connection may still read the parts, which must not be so when they are put. */
+function answeredEarly(id: BlobId): BlobError {
+  return new BlobError("BLOB_STORE_UNAVAILABLE", `the server answered before it was sent all of blob ${id}`, {
+    detail: { blob: id },
+  });
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -8,7 +8,7 @@
  */
 
 import { strict as assert } from "node:assert";
-import { toHex } from "../../base/bytes.ts";
+import { giveBack, toHex, totalLength } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BoundedLane } from "../../base/concurrency.ts";
 import { isAbort } from "../../base/errors.ts";
@@ -182,6 +182,7 @@ export class ContentWriter implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#puts.settle();
+    this.#packer[Symbol.dispose]();
     await this.#endSession();
   }
 
@@ -197,12 +198,15 @@ export class ContentWriter implements AsyncDisposable {
     const packId = parseBlobId(`${pack.kind}${toHex(random(16))}-${session}`);
     const contents = pack.contents.inPack(packId);
     const tail = packTail(pack.bytes.byteLength, contents, { kernel, format, indexVersion, random });
-    await this.#puts.start(() => this.#putPack(packId, [pack.bytes, tail], signal));
+    await this.#puts.start(() => this.#putPack(packId, pack.bytes, tail, signal));
     this.#pending.push(contents);
     this.#pendingEntries += contents.count;
   }
 
-  async #putPack(packId: BlobId, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+  /** Whose put failed or was given up is left to the garbage collector: something may still read it. */
+  async #putPack(packId: BlobId, bytes: Uint8Array, tail: Uint8Array, signal: AbortSignal): Promise<void> {
+    const parts = [bytes, tail];
+    const length = totalLength(parts);
     try {
       await this.#options.store.put(packId, parts, { signal });
     } catch (cause) {
@@ -212,7 +216,8 @@ export class ContentWriter implements AsyncDisposable {
         detail: { blob: packId },
       });
     }
-    for (const part of parts) this.#storedBytes += part.byteLength;
+    giveBack(bytes);
+    this.#storedBytes += length;
   }
 
   async #startSession(signal: AbortSignal): Promise<SessionId> {

@@ -513,6 +513,16 @@ describe("an answer that is not what it should be", () => {
     assert.deepEqual(found, [{ id: "p1", length: 5, modifiedMs: Date.UTC(2026, 0, 15, 12) }]);
   });
 
+  test("to a put that comes before all of it was sent makes it fail, for something may read the parts yet", async (t) => {
+    const { store } = await intercepted(t, (_, response) => {
+      response.writeHead(200, { etag: '"early"', "content-length": 0 });
+      response.end();
+      return "answered";
+    });
+    const error = await failureOf(store.put(pack, [Buffer.alloc(64 << 20)], { signal }), "BLOB_STORE_UNAVAILABLE");
+    assert.match(error.message, /answered before it was sent all of blob p8443/);
+  });
+
   test("to a put that was changed on the way makes it fail, and another attempt worth while", async (t) => {
     const server = await startBucketServer(t);
     server.intercept = (request) => {

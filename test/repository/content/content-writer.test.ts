@@ -4,13 +4,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { toUtf8 } from "../../../src/base/bytes.ts";
 import { typescriptKernel } from "../../../src/kernel/typescript/kernel.ts";
-import { BlobError } from "../../../src/repository/blob/blob-store.ts";
+import { silentLog } from "../../../src/base/log.ts";
+import { BlobError, type BlobId, type PutOptions } from "../../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import { type BlobOperation, ObservedBlobStore } from "../../../src/repository/blob/observed.ts";
+import { RetryingBlobStore } from "../../../src/repository/blob/retrying.ts";
 import { keyOf } from "../../../src/repository/content/content-id.ts";
 import type { RepositoryWriter } from "../../../src/repository/repository-writer.ts";
 import { FaultyBlobStore, faults } from "../../support/faulty-blob-store.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { ManualClock } from "../manual-clock.ts";
 import {
   InterruptedBlobStore,
   idOfText,
@@ -74,6 +77,50 @@ test("nothing is visible to others before the flush, and all of it is after", as
   await writer.flush(signal);
   assert.equal(await isVisible(opened, "data"), true);
   assert.equal(await isVisible(opened, "folder", "k"), true);
+});
+
+/** Takes packs at the third attempt, and remembers what it was given for them. */
+class ReluctantBlobStore extends MemoryBlobStore {
+  readonly given = new Map<BlobId, { readonly bytes: Uint8Array; readonly lengths: number[] }>();
+
+  override async put(id: BlobId, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
+    if (!/^[pq]/.test(id)) return await super.put(id, parts, options);
+    const [bytes = new Uint8Array(0)] = parts;
+    const given = this.given.get(id) ?? { bytes, lengths: [] };
+    this.given.set(id, given);
+    given.lengths.push(bytes.byteLength);
+    if (given.lengths.length < 3) throw new BlobError("BLOB_STORE_UNAVAILABLE", "not yet");
+    await super.put(id, parts, options);
+  }
+}
+
+test("a pack's memory is given back once it is put, however often that was tried, and not before", async () => {
+  const reluctant = new ReluctantBlobStore();
+  const store = new RetryingBlobStore(reluctant, { log: silentLog, clock: new ManualClock() });
+  const opened = await openMemoryRepository({ store, packBytesMax: 20_000 });
+  await using writer = opened.repository.createWriter();
+  const texts = Array.from({ length: 12 }, (_, i) => `${i}`.repeat(7000));
+  for (const text of texts) await write(writer, text);
+  await writer.flush(signal);
+  assert.ok(reluctant.given.size > 2);
+  for (const { bytes, lengths } of reluctant.given.values()) {
+    assert.ok(
+      lengths.every((length) => length > 0 && length === lengths[0]),
+      `${lengths}`,
+    );
+    assert.equal(bytes.byteLength, 0);
+  }
+  const again = await openAgain(opened);
+  for (const text of texts) assert.equal(await readText(again, idOfText(opened.format, text)), text);
+});
+
+test("a pack that could not be put keeps its memory", async () => {
+  const reluctant = new ReluctantBlobStore();
+  const opened = await openMemoryRepository({ store: reluctant, packBytesMax: 20_000 });
+  await using writer = opened.repository.createWriter();
+  await write(writer, "kept");
+  await assert.rejects(writer.flush(signal), { code: "CONTENT_WRITE_FAILED" });
+  for (const { bytes } of reluctant.given.values()) assert.ok(bytes.byteLength > 0);
 });
 
 test("a flush of nothing writes nothing", async () => {
