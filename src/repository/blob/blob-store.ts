@@ -5,6 +5,7 @@
  */
 
 import { CodedError } from "../../base/errors.ts";
+import type { Pace } from "../../base/pace.ts";
 
 export type BlobId = string & { readonly __brand: "BlobId" };
 
@@ -20,6 +21,8 @@ export interface PutOptions {
   readonly signal: AbortSignal;
   /** "keep": a blob of this id that is there stays, and BLOB_EXISTS is thrown. Of several at once, one wins. */
   readonly existing?: "keep";
+  /** Asked before each piece of at most its `stepBytes` goes out. */
+  readonly pace?: Pace;
 }
 
 export interface GetOptions {
@@ -31,6 +34,8 @@ export interface GetOptions {
    * into memory takes it, once it knows that there is something to read; the answer is it then.
    */
   readonly allocate?: (length: number) => Uint8Array;
+  /** Asked for each piece of about its `stepBytes` that comes in, before the next is. */
+  readonly pace?: Pace;
 }
 
 export interface ByteRange {

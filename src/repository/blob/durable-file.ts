@@ -10,8 +10,9 @@
 import { constants } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { toHex } from "../../base/bytes.ts";
+import { toHex, totalLength } from "../../base/bytes.ts";
 import { errnoOf } from "../../base/errors.ts";
+import type { Pace } from "../../base/pace.ts";
 import type { RandomSource } from "../../base/random.ts";
 
 export interface DurableFile {
@@ -31,14 +32,14 @@ export interface DurableFile {
  */
 export async function writeDurableFile(
   file: DurableFile,
-  { signal, random }: { signal: AbortSignal; random: RandomSource },
+  { signal, random, pace }: { signal: AbortSignal; random: RandomSource; pace?: Pace | undefined },
 ): Promise<boolean> {
   const temporary = join(file.folder, `.tmp.${toHex(random(8))}`);
   const target = join(file.folder, file.name);
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
     try {
-      await writeAll(handle, file.parts, signal);
+      await writeAll(handle, file.parts, pace, signal);
       await handle.sync();
     } finally {
       await handle.close();
@@ -66,11 +67,18 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+async function writeAll(
+  handle: FileHandle,
+  parts: readonly Uint8Array[],
+  pace: Pace | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   let left = parts.filter((part) => part.byteLength > 0);
   while (left.length > 0) {
     signal.throwIfAborted();
-    const { bytesWritten } = await handle.writev(left);
+    const now = pace === undefined ? left : [(left[0] as Uint8Array).subarray(0, pace.stepBytes)];
+    await pace?.admit(totalLength(now), signal);
+    const { bytesWritten } = await handle.writev(now);
     left = withoutFirst(left, bytesWritten);
   }
 }

@@ -18,6 +18,7 @@ import { dirname, join, resolve } from "node:path";
 import { mapBounded } from "../../base/concurrency.ts";
 import { errnoOf } from "../../base/errors.ts";
 import { makeFolders } from "../../base/make-folders.ts";
+import type { Pace } from "../../base/pace.ts";
 import { type RandomSource, systemRandom } from "../../base/random.ts";
 import {
   type BlobLayout,
@@ -130,13 +131,13 @@ class FilesystemBlobStore implements BlobStore {
     this.#chosen = chosen;
   }
 
-  async get(id: BlobId, { signal, range, allocate }: GetOptions): Promise<Uint8Array> {
+  async get(id: BlobId, { signal, range, pace, allocate }: GetOptions): Promise<Uint8Array> {
     signal.throwIfAborted();
     const bytes = await this.#translating(`read blob ${id}`, async () => {
       const path = await this.#pathOf(id, signal);
       const pick = (length: number): ByteRange => rangeWithin(id, length, range);
       return (
-        (path === undefined ? undefined : await readFileIfPresent(path, pick, signal, allocate)) ??
+        (path === undefined ? undefined : await readFileIfPresent(path, pick, { signal, pace, allocate })) ??
         (await this.#absent())
       );
     });
@@ -156,7 +157,7 @@ class FilesystemBlobStore implements BlobStore {
       const write = async (): Promise<boolean> => {
         await makeBlobFolders(chain.slice(1));
         const durable = { folder: chain.at(-1) ?? this.#root, name: file, parts, existing };
-        return await writeDurableFile(durable, { signal, random: this.#random });
+        return await writeDurableFile(durable, { signal, random: this.#random, pace: options.pace });
       };
       // Once more when an operator who tidies up took the folder away while it was empty.
       const again = (error: unknown) => (errnoOf(error) === "ENOENT" ? write() : Promise.reject(error));
@@ -303,8 +304,14 @@ async function readSharding(root: string, signal: AbortSignal): Promise<Sharding
   // One byte more than allowed is enough for the parser to refuse it.
   const pick = (length: number): ByteRange => ({ offset: 0, length: Math.min(length, shardsFileBytesMax + 1) });
   const path = join(root, shardsFileName);
-  const bytes = await readFileIfPresent(path, pick, signal);
+  const bytes = await readFileIfPresent(path, pick, { signal });
   return bytes === undefined ? undefined : parseSharding(bytes, path);
+}
+
+interface ReadOptions {
+  readonly signal: AbortSignal;
+  readonly pace?: Pace | undefined;
+  readonly allocate?: ((length: number) => Uint8Array) | undefined;
 }
 
 /**
@@ -314,8 +321,7 @@ async function readSharding(root: string, signal: AbortSignal): Promise<Sharding
 async function readFileIfPresent(
   path: string,
   pick: (length: number) => ByteRange,
-  signal: AbortSignal,
-  allocate: (length: number) => Uint8Array = Buffer.allocUnsafeSlow,
+  { signal, pace, allocate = Buffer.allocUnsafeSlow }: ReadOptions,
 ): Promise<Uint8Array | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path, flags).catch(undefinedIfAbsent);
@@ -327,7 +333,9 @@ async function readFileIfPresent(
     const bytes = allocate(length);
     for (let done = 0; done < length; ) {
       signal.throwIfAborted();
-      const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, bytesPerRead), offset + done);
+      const room = Math.min(length - done, bytesPerRead, pace?.stepBytes ?? bytesPerRead);
+      await pace?.admit(room, signal);
+      const { bytesRead } = await handle.read(bytes, done, room, offset + done);
       if (bytesRead === 0) throw new BlobError("BLOB_RANGE_INVALID", `file ${path} became shorter while it was read`);
       done += bytesRead;
     }

@@ -22,26 +22,41 @@ export class RequestWatch implements Disposable {
   readonly #own = new AbortController();
   readonly #limits: RequestLimits;
   readonly #startedMs = performance.now();
-  readonly #stall: NodeJS.Timeout;
+  #stall: NodeJS.Timeout;
   #deadline: NodeJS.Timeout;
+  #expectedBytes = 0;
+  #untimedMs = 0;
+  #isDisposed = false;
 
   constructor(caller: AbortSignal, limits: RequestLimits) {
     this.signal = AbortSignal.any([caller, this.#own.signal]);
     this.#limits = limits;
-    const { stallMs } = limits;
-    this.#stall = setTimeout(() => this.#give(`no byte came or went for ${stallMs / 1000} seconds`), stallMs);
+    this.#stall = this.#newStall();
     this.#deadline = this.#deadlineFor(0);
   }
 
   /** So many bytes are to come or go: the deadline moves accordingly. */
   expect(byteCount: number): void {
     clearTimeout(this.#deadline);
+    this.#expectedBytes = byteCount;
     this.#deadline = this.#deadlineFor(byteCount);
   }
 
   /** To be called whenever bytes have moved. */
   progressed(): void {
     this.#stall.refresh();
+  }
+
+  /** Time that passes meanwhile is the caller's own and does not count. */
+  async untimed(wait: Promise<void>): Promise<void> {
+    const startedMs = performance.now();
+    clearTimeout(this.#stall);
+    clearTimeout(this.#deadline);
+    await wait;
+    this.#untimedMs += performance.now() - startedMs;
+    if (this.#isDisposed) return;
+    this.#stall = this.#newStall();
+    this.#deadline = this.#deadlineFor(this.#expectedBytes);
   }
 
   /** What `work` gives, or the signal's reason as soon as it aborts. For work that cannot be told to stop. */
@@ -58,14 +73,20 @@ export class RequestWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     clearTimeout(this.#stall);
     clearTimeout(this.#deadline);
+  }
+
+  #newStall(): NodeJS.Timeout {
+    const { stallMs } = this.#limits;
+    return setTimeout(() => this.#give(`no byte came or went for ${stallMs / 1000} seconds`), stallMs);
   }
 
   #deadlineFor(byteCount: number): NodeJS.Timeout {
     const { requestMs, bytesPerSecondMin } = this.#limits;
     const allowedMs = Math.ceil(requestMs + (byteCount / bytesPerSecondMin) * 1000);
-    const leftMs = Math.max(0, allowedMs - (performance.now() - this.#startedMs));
+    const leftMs = Math.max(0, allowedMs - (performance.now() - this.#startedMs - this.#untimedMs));
     return setTimeout(() => this.#give(`the request took more than ${allowedMs / 1000} seconds`), leftMs);
   }
 

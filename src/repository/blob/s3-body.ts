@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { concatBytes } from "../../base/bytes.ts";
+import type { Pace } from "../../base/pace.ts";
 import { BlobError, type BlobId, type ByteRange, rangeWithin } from "./blob-store.ts";
 import type { RequestWatch } from "./request-watch.ts";
 
@@ -34,7 +35,11 @@ export function digestParts(parts: readonly Uint8Array[]): BodyDigest {
  * The parts as a connection takes them. Large ones are not copied, but for the last slice: a connection is given a slice
  * when it has sent those before, and who has given it the last need not ask whether it has sent that.
  */
-export function* slicesOf(parts: readonly Uint8Array[], watch: RequestWatch): Generator<Uint8Array> {
+export function* slicesOf(
+  parts: readonly Uint8Array[],
+  watch: RequestWatch,
+  bytesMax = sliceBytes,
+): Generator<Uint8Array> {
   let gathered: Uint8Array[] = [];
   let length = 0;
   const take = (isLast = false): Uint8Array => {
@@ -45,14 +50,26 @@ export function* slicesOf(parts: readonly Uint8Array[], watch: RequestWatch): Ge
     return slice;
   };
   for (const part of parts) {
-    for (let at = 0; at < part.byteLength; at += sliceBytes) {
-      const piece = part.subarray(at, at + sliceBytes);
-      if (length > 0 && length + piece.byteLength > sliceBytes) yield take();
+    for (let at = 0; at < part.byteLength; at += bytesMax) {
+      const piece = part.subarray(at, at + bytesMax);
+      if (length > 0 && length + piece.byteLength > bytesMax) yield take();
       gathered.push(piece);
       length += piece.byteLength;
     }
   }
   if (length > 0) yield take(true);
+}
+
+/** As `slicesOf`, each when it is time for it. */
+export async function* pacedSlicesOf(
+  parts: readonly Uint8Array[],
+  watch: RequestWatch,
+  pace: Pace,
+): AsyncGenerator<Uint8Array> {
+  for (const slice of slicesOf(parts, watch, Math.min(sliceBytes, pace.stepBytes))) {
+    await watch.untimed(pace.admit(slice.byteLength, watch.signal));
+    yield slice;
+  }
 }
 
 /** What an answer to GET tells of what it holds. */
@@ -87,12 +104,18 @@ export function answeredLength(id: BlobId, range: ByteRange | undefined, answer:
  * The memory is asked for by a length that was checked, and is not touched before bytes arrive for it. BLOB_STORE_UNAVAILABLE
  * when there are fewer; the errors of the stream when it breaks.
  */
-export async function readBody(body: Readable | undefined, length: number, watch: RequestWatch): Promise<Uint8Array> {
+export async function readBody(
+  body: Readable | undefined,
+  length: number,
+  watch: RequestWatch,
+  pace: Pace | undefined,
+): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     watch.progressed();
     if (chunk.byteLength > length - done) throw cut("more", length);
+    if (pace !== undefined) await watch.untimed(pace.admit(chunk.byteLength, watch.signal));
     bytes.set(chunk, done);
     done += chunk.byteLength;
   }

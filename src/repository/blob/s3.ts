@@ -34,13 +34,14 @@ import {
   type BlobStore,
   type ByteRange,
   blobExists,
+  type GetOptions,
   isBlobId,
   type PutOptions,
   rangeWithin,
 } from "./blob-store.ts";
 import { ReadOnlyBlobStore } from "./read-only.ts";
 import { type RequestLimits, RequestWatch, requestLimits } from "./request-watch.ts";
-import { answeredLength, digestParts, readBody, slicesOf } from "./s3-body.ts";
+import { answeredLength, digestParts, pacedSlicesOf, readBody, slicesOf } from "./s3-body.ts";
 import { askSdkForCredentials, type Command, newS3Client, signBodyAs, watchAnswer } from "./s3-client.ts";
 import {
   type CredentialSettings,
@@ -152,7 +153,7 @@ class S3BlobStore implements BlobStore {
     this.#region = connection.region;
   }
 
-  async get(id: BlobId, { signal, range }: { signal: AbortSignal; range?: ByteRange }): Promise<Uint8Array> {
+  async get(id: BlobId, { signal, range, pace }: GetOptions): Promise<Uint8Array> {
     signal.throwIfAborted();
     if (range !== undefined) rangeWithin(id, Number.MAX_SAFE_INTEGER, range);
     if (range?.length === 0) return await this.#getNothing(id, range, signal);
@@ -166,7 +167,7 @@ class S3BlobStore implements BlobStore {
       try {
         const length = answeredLength(id, range, answer);
         watch.expect(length);
-        return await readBody(body, length, watch);
+        return await readBody(body, length, watch, pace);
       } finally {
         body?.destroy();
       }
@@ -174,13 +175,14 @@ class S3BlobStore implements BlobStore {
   }
 
   /** To keep what is there takes a look first, for servers that pass over the condition: two at once may pass them both. */
-  async put(id: BlobId, parts: readonly Uint8Array[], { signal, existing }: PutOptions): Promise<void> {
+  async put(id: BlobId, parts: readonly Uint8Array[], { signal, existing, pace }: PutOptions): Promise<void> {
     signal.throwIfAborted();
     if (existing === "keep" && (await this.metadata(id, { signal })) !== undefined) throw blobExists(id);
     const { length, md5, sha256 } = digestParts(parts);
     await this.#request({ doing: `write blob ${id}`, blob: id, signal }, async ({ client, watch, watched }) => {
       watch.expect(length);
-      const body = length === 0 ? new Uint8Array(0) : Readable.from(slicesOf(parts, watch), { objectMode: false });
+      const slices = pace === undefined ? slicesOf(parts, watch) : pacedSlicesOf(parts, watch, pace);
+      const body = length === 0 ? new Uint8Array(0) : Readable.from(slices, { objectMode: false });
       const command = new PutObjectCommand({
         ...this.#at(id),
         Body: body,
