@@ -5,7 +5,7 @@
  */
 
 import { availableParallelism } from "node:os";
-import { type Kernel, KernelError } from "./kernel.ts";
+import { type Kernel, type KernelConditions, KernelError } from "./kernel.ts";
 import { loadAddon, type NativeAddon } from "./native/addon.ts";
 import { createNativeKernel } from "./native/kernel.ts";
 
@@ -15,11 +15,19 @@ export interface KernelChoice {
   readonly warning: string | undefined;
 }
 
+/** Of a process that was told nothing else: the cores that it may use, of a container as of a machine. */
+export const ownConditions: KernelConditions = { parallelism: availableParallelism() };
+
 /** Errors: KERNEL_CHOICE_INVALID, KERNEL_NATIVE_UNAVAILABLE. */
-export async function chooseKernel(setting: string | undefined, load: () => NativeAddon): Promise<KernelChoice> {
+export async function chooseKernel(
+  setting: string | undefined,
+  load: () => NativeAddon,
+  conditions: KernelConditions = ownConditions,
+  warn: (message: string) => void = () => undefined,
+): Promise<KernelChoice> {
   switch (setting) {
     case "typescript":
-      return { kernel: await loadReference(), warning: undefined };
+      return { kernel: await openReference(conditions, warn), warning: undefined };
     case undefined:
     case "":
     case "auto":
@@ -31,7 +39,7 @@ export async function chooseKernel(setting: string | undefined, load: () => Nati
       });
   }
   try {
-    return { kernel: createNativeKernel(load(), availableParallelism()), warning: undefined };
+    return { kernel: createNativeKernel(load(), conditions, warn), warning: undefined };
   } catch (cause) {
     if (setting === "native") {
       throw new KernelError("KERNEL_NATIVE_UNAVAILABLE", "the native kernel does not load", {
@@ -41,24 +49,20 @@ export async function chooseKernel(setting: string | undefined, load: () => Nati
     }
     const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
     return {
-      kernel: await loadReference(),
+      kernel: await openReference(conditions, warn),
       warning: `the native kernel does not load, the slower one is used: ${reason}`,
     };
   }
 }
 
-/** A process chooses once, and whoever is first to need a kernel hears the warning. */
-let chosen: Promise<Kernel> | undefined;
-
-export async function processKernel(warn: (message: string) => void = () => undefined): Promise<Kernel> {
-  chosen ??= chooseKernel(process.env.FSB_KERNEL, loadAddon).then(({ kernel, warning }) => {
-    if (warning !== undefined) warn(warning);
-    return kernel;
-  });
-  return await chosen;
+/** By the environment of this process. Errors: as `chooseKernel`. */
+export async function openKernel(conditions: KernelConditions, warn: (message: string) => void): Promise<Kernel> {
+  const { kernel, warning } = await chooseKernel(process.env.FSB_KERNEL, loadAddon, conditions, warn);
+  if (warning !== undefined) warn(warning);
+  return kernel;
 }
 
 /** Where the native one runs, there is no need of it and the packages that it takes. */
-async function loadReference(): Promise<Kernel> {
-  return (await import("./typescript/kernel.ts")).typescriptKernel;
+async function openReference(conditions: KernelConditions, warn: (message: string) => void): Promise<Kernel> {
+  return (await import("./typescript/kernel.ts")).createTypescriptKernel(conditions, warn);
 }

@@ -10,6 +10,7 @@
  */
 
 import { CodedError } from "../base/errors.ts";
+import type { KernelProfile } from "../base/profile.ts";
 import type { ContentTable } from "./content-table.ts";
 
 export type KernelErrorCode =
@@ -239,8 +240,22 @@ export interface Packer extends Disposable {
   readonly counters: PackerCounters;
 }
 
+/** What holds for all work of a process. */
+export interface KernelConditions {
+  /** How many threads read, split and hash for each packer; more than 16 are not used. */
+  readonly parallelism: number;
+  /** How fast volumes are read. */
+  readonly readBytesPerSecond?: number;
+  /** Of the threads that work: "idle", or 0 (the highest) to 7 of "best effort". */
+  readonly ioPriority?: "idle" | number;
+  /** 1 to 19: how far other processes are let go first. */
+  readonly niceness?: number;
+}
+
 export interface PackerOptions {
   readonly format: KernelFormat;
+  /** How many bytes of files are read ahead of packing, at the most; never less than one chunk. */
+  readonly readAheadBytes: number;
   readonly known: readonly ContentTable[];
   readonly nowSeconds: () => number;
   readonly random: (count: number) => Uint8Array;
@@ -368,6 +383,9 @@ export interface TreeRestore extends AsyncDisposable {
 
 export interface Kernel {
   readonly name: "typescript" | "native";
+  readonly conditions: KernelConditions;
+  /** Of the work so far, whoever asked for it. */
+  profile(): KernelProfile;
   /** scrypt with N = 65536, r = 8, p = 1, 32 bytes of it: a tenth of a second and 64 MiB, on a thread of its own. */
   scrypt(password: Uint8Array, salt: Uint8Array): Promise<Uint8Array>;
   /** The repository's content hash of some bytes. */

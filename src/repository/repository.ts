@@ -7,13 +7,14 @@
 
 import { toBase64, toUtf8 } from "../base/bytes.ts";
 import { type Clock, isOlder } from "../base/clock.ts";
+import { type MemoryBudget, type MemoryShare, unboundedMemory } from "../base/memory-budget.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
-import { processKernel } from "../kernel/choose-kernel.ts";
-import type { Kernel, KernelFormat, TreeRestore, TreeRestoreOptions } from "../kernel/kernel.ts";
+import type { KernelFormat, TreeRestore, TreeRestoreOptions } from "../kernel/kernel.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
 import type { ClientIdentity } from "./content/session.ts";
+import { type EngineResources, openEngineResources, openJobShare } from "./engine-resources.ts";
 import { FormatError } from "./format/format-error.ts";
 import { kernelFormatOf } from "./format/kernel-format.ts";
 import {
@@ -46,7 +47,10 @@ export interface OpenOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly random?: RandomSource;
-  readonly kernel?: Kernel;
+  /** Undefined: those of this process, as it is told nothing else. */
+  readonly resources?: EngineResources;
+  /** Packs that are put at the same time, memory permitting; default 1. */
+  readonly putsInFlight?: number;
   readonly identity?: ClientIdentity;
   /** Hears of features that the repository asks for and that may be passed over. */
   readonly warn?: (message: string) => void;
@@ -57,10 +61,18 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   const { store, password, clock, signal, warn } = options;
   try {
     await using ahead = new IndexAhead(store, clock, signal);
-    const kernel = options.kernel ?? (await processKernel(warn));
+    const resources = options.resources ?? (await ownResources(clock, warn));
+    const { kernel, memory } = resources;
     const opened = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
-    const repository = new Repository({ ...options, kernel }, opened);
-    await repository.index.refresh(signal, await ahead.listing());
+    const share = await openJobShare(resources, kernelFormatOf(opened.format), warn ?? ignore, signal);
+    const repository = new Repository({ ...options, resources }, opened, share);
+    try {
+      await repository.index.refresh(signal, await ahead.listing());
+    } catch (error) {
+      repository.giveMemoryBack();
+      throw error;
+    }
+    if (repository.index.byteCount > memory.limitBytes / 2) warn?.(indexIsLarge(repository.index.byteCount, memory));
     return repository;
   } catch (error) {
     await store[Symbol.asyncDispose]();
@@ -75,7 +87,7 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
 export async function createRepository(options: OpenOptions): Promise<Repository> {
   const { store, password, signal, random = systemRandom } = options;
   try {
-    const kernel = options.kernel ?? (await processKernel(options.warn));
+    const { kernel } = options.resources ?? (await ownResources(options.clock, options.warn));
     await createFormat(store, password, { kernel, signal, random });
   } catch (error) {
     await store[Symbol.asyncDispose]();
@@ -95,6 +107,25 @@ export async function createRepository(options: OpenOptions): Promise<Repository
   }
 }
 
+/** Of a process that opens repositories without saying with what: made when it first does. */
+let own: Promise<EngineResources> | undefined;
+
+/** Whoever is first to need them hears the warnings. */
+async function ownResources(clock: Clock, warn: (message: string) => void = ignore): Promise<EngineResources> {
+  own ??= openEngineResources({}, { clock, warn });
+  return await own;
+}
+
+function ignore(): void {}
+
+function indexIsLarge(byteCount: number, { limitBytes }: MemoryBudget): string {
+  const [index, limit] = [byteCount, limitBytes].map((bytes) => Math.round(bytes / 2 ** 20));
+  return (
+    `the repository's index takes ${index} of the ${limit} MiB of the memory budget, so volumes go one after the other and ` +
+    "may go beyond it: raise --memory-budget, or see that maintenance runs"
+  );
+}
+
 /** kopia's defaults. Without this manifest kopia's own `snapshot create` would make itself the owner. */
 const maintenanceParameters =
   `{"owner":"${veleroIdentity.userName}@${veleroIdentity.hostName}",` +
@@ -109,7 +140,9 @@ export class Repository implements AsyncDisposable {
   readonly #contents: ContentReader;
   readonly #manifests: ManifestReader;
   readonly #blobs: EncryptedBlobs;
-  readonly #kernel: Kernel;
+  readonly #resources: EngineResources;
+  readonly #share: MemoryShare;
+  readonly #putsInFlight: number;
   readonly #kernelFormat: KernelFormat;
   readonly #clock: Clock;
   readonly #random: RandomSource;
@@ -118,11 +151,18 @@ export class Repository implements AsyncDisposable {
   readonly #opened: OpenedFormat;
   #formatReadMs: number;
 
-  constructor(options: OpenOptions & { readonly kernel: Kernel }, opened: OpenedFormat) {
-    const { store, clock, kernel, random = systemRandom, identity = veleroIdentity } = options;
+  constructor(
+    options: OpenOptions & { readonly resources: EngineResources },
+    opened: OpenedFormat,
+    share: MemoryShare = unboundedMemory,
+  ) {
+    const { store, clock, resources, random = systemRandom, identity = veleroIdentity } = options;
+    const { kernel, memory, profile } = resources;
+    this.#resources = resources;
+    this.#share = share;
+    this.#putsInFlight = options.putsInFlight ?? 1;
     this.#store = store;
     this.#clock = clock;
-    this.#kernel = kernel;
     this.#random = random;
     this.#identity = identity;
     this.#warn = options.warn;
@@ -136,8 +176,16 @@ export class Repository implements AsyncDisposable {
       epochs: opened.format.epochs,
       kernel,
       clock,
+      onGrown: (bytes) => memory.hold(bytes),
     });
-    this.#contents = new ContentReader({ store, index: this.index, kernel, format: this.#kernelFormat });
+    this.#contents = new ContentReader({
+      store,
+      index: this.index,
+      kernel,
+      format: this.#kernelFormat,
+      share,
+      profile,
+    });
     this.#manifests = new ManifestReader(this.index, this.#contents);
     this.objects = new ObjectReader(this.#contents, kernel);
   }
@@ -170,8 +218,11 @@ export class Repository implements AsyncDisposable {
       store: this.#store,
       blobs: this.#blobs,
       index: this.index,
-      kernel: this.#kernel,
+      kernel: this.#resources.kernel,
       format: this.#kernelFormat,
+      share: this.#share,
+      profile: this.#resources.profile,
+      putsInFlight: this.#putsInFlight,
       indexVersion: this.format.indexVersion,
       epochs: this.format.epochs,
       identity: this.#identity,
@@ -184,11 +235,19 @@ export class Repository implements AsyncDisposable {
 
   /** The kernel's own restore of a tree; undefined where it has none. */
   restoreTree(options: Pick<TreeRestoreOptions, "targetFd" | "entry" | "zeros">): TreeRestore | undefined {
+    const { kernel } = this.#resources;
     const { tables } = this.index;
-    return this.#kernel.restoreTree?.({ ...options, format: this.#kernelFormat, tables, random: this.#random });
+    return kernel.restoreTree?.({ ...options, format: this.#kernelFormat, tables, random: this.#random });
+  }
+
+  /** For who leaves the store open. */
+  giveMemoryBack(): void {
+    this.#share[Symbol.dispose]();
+    this.#resources.memory.hold(-this.index.byteCount);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.giveMemoryBack();
     await this.#store[Symbol.asyncDispose]();
   }
 

@@ -146,7 +146,7 @@ test("both walks store the same blobs and tell the same of any tree, with any nu
       }
       make(join(folder, "1", "volume"), more);
       const volume = (time: number): string => join(folder, `${time}`, "volume");
-      const native = await storedBy(createNativeKernel(addon, threads), volume);
+      const native = await storedBy(createNativeKernel(addon, { parallelism: threads }), volume);
       const expected = await storedBy(reference, volume);
       assert.deepEqual(native.results, expected.results);
       assert.deepEqual(native.blobs, expected.blobs);

@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { processKernel } from "../../src/kernel/choose-kernel.ts";
+import { openKernel, ownConditions } from "../../src/kernel/choose-kernel.ts";
 import { nativeAddon } from "../kernel/native/native-addon.ts";
 import { lacking } from "../support/required.ts";
 
@@ -20,7 +20,7 @@ const files = [
 
 for (const file of files) {
   test(`${basename(file)} holds with the other kernel`, async (t) => {
-    const other = (await processKernel()).name === "native" ? "typescript" : "native";
+    const other = (await openKernel(ownConditions, () => undefined)).name === "native" ? "typescript" : "native";
     if (other === "native" && nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
     runTests(t, file, other);
   });

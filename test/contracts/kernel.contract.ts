@@ -720,6 +720,7 @@ async function storeFiles(
 function createPacker(kernel: Kernel, options: Partial<PackerOptions> = {}): Packer {
   return kernel.createPacker({
     format,
+    readAheadBytes: 40 * mebibyte,
     known: [],
     nowSeconds: () => nowSeconds,
     random: seededRandom("packer"),

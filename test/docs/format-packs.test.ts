@@ -23,6 +23,7 @@ describe("docs/format/packs.md", () => {
   it("shows a pack as it is built", () => {
     const packer = typescriptKernel.createPacker({
       format: exampleFormat,
+      readAheadBytes: 0,
       known: [],
       nowSeconds: () => 1_700_000_000,
       random: exampleRandom,

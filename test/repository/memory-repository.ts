@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { toUtf8 } from "../../src/base/bytes.ts";
+import { memoryBudgetBytesByDefault } from "../../src/base/engine-settings.ts";
+import { MemoryBudget } from "../../src/base/memory-budget.ts";
+import { Profile } from "../../src/base/profile.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import { processKernel } from "../../src/kernel/choose-kernel.ts";
+import { openKernel, ownConditions } from "../../src/kernel/choose-kernel.ts";
 import { type ContentRecord, type ContentTable, ContentTableBuilder } from "../../src/kernel/content-table.ts";
 import { encodeIndex } from "../../src/kernel/index-codec.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
@@ -11,6 +14,7 @@ import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import type { BlobId, BlobMetadata, BlobStore, ByteRange, PutOptions } from "../../src/repository/blob/blob-store.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
 import { type ContentId, contentIdOf, keyOf } from "../../src/repository/content/content-id.ts";
+import type { EngineResources } from "../../src/repository/engine-resources.ts";
 import { kernelFormatOf } from "../../src/repository/format/kernel-format.ts";
 import type { RepositoryFormat } from "../../src/repository/format/repository-format.ts";
 import { EncryptedBlobs } from "../../src/repository/index/encrypted-blob.ts";
@@ -47,11 +51,19 @@ export async function openMemoryRepository(options: MemoryRepositoryOptions = {}
   const opened = await openStored(store, { nowMs: clock.nowMs() });
   const format = { ...opened.format, packBytesMax: options.packBytesMax ?? opened.format.packBytesMax };
   const random = seededRandom(seed);
-  const kernel = options.kernel ?? (await processKernel());
-  const repository = new Repository({ store, password, clock, signal, random, kernel }, { ...opened, format });
+  const resources = resourcesOf(options.kernel ?? (await processKernel));
+  const repository = new Repository({ store, password, clock, signal, random, resources }, { ...opened, format });
   await repository.refresh(signal);
   const blobs = new EncryptedBlobs(store, typescriptKernel, kernelFormatOf(format), seededRandom(`${seed} blobs`));
   return { repository, store, clock, format, blobs };
+}
+
+/** Of a process that was told nothing else. */
+const processKernel = openKernel(ownConditions, () => undefined);
+
+export function resourcesOf(kernel: Kernel): EngineResources {
+  const memory = new MemoryBudget(memoryBudgetBytesByDefault);
+  return { kernel, memory, profile: new Profile(), upload: undefined, download: undefined };
 }
 
 /** The same repository as another process sees it: the same blobs and clock, nothing else. */

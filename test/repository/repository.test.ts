@@ -9,7 +9,7 @@ import { sealSecrets } from "../../src/repository/format/keys.ts";
 import { blobConfigBlobId } from "../../src/repository/format/repository-format.ts";
 import { createRepository, openRepository } from "../../src/repository/repository.ts";
 import { ManualClock } from "./manual-clock.ts";
-import { InterruptedBlobStore, listIds, openMemoryRepository, storeTexts } from "./memory-repository.ts";
+import { InterruptedBlobStore, listIds, openMemoryRepository, resourcesOf, storeTexts } from "./memory-repository.ts";
 import { formatKey, password, putFormat, signal, uniqueId } from "./stored-format.ts";
 
 /** Tells when it was closed. */
@@ -114,7 +114,13 @@ test("the index is listed and its blobs are fetched while the key is derived, on
       return formatKey;
     },
   };
-  await using repository = await openRepository({ store, password, clock: opened.clock, signal, kernel });
+  await using repository = await openRepository({
+    store,
+    password,
+    clock: opened.clock,
+    signal,
+    resources: resourcesOf(kernel),
+  });
   assert.equal(repository.index.recordCount, 2);
   assert.equal(repository.index.listedMs, opened.clock.nowMs());
   assert.deepEqual(fetched.sort(), await listIds(store, "xn"));
@@ -130,7 +136,7 @@ test("an index that cannot be fetched ahead is fetched again, and a wrong passwo
   };
   const options = { store, password, clock: opened.clock, signal };
   const right = { ...typescriptKernel, scrypt: async () => formatKey };
-  await using repository = await openRepository({ ...options, kernel: right });
+  await using repository = await openRepository({ ...options, resources: resourcesOf(right) });
   assert.equal(repository.index.recordCount, 1);
   assert.equal(failures, 2);
 
@@ -138,6 +144,8 @@ test("an index that cannot be fetched ahead is fetched again, and a wrong passwo
   store.before = () => void underWay++;
   store.after = () => void underWay--;
   const wrong = { ...typescriptKernel, scrypt: async () => formatKey.toReversed() };
-  await assert.rejects(openRepository({ ...options, kernel: wrong }), { code: "REPOSITORY_PASSWORD_WRONG" });
+  await assert.rejects(openRepository({ ...options, resources: resourcesOf(wrong) }), {
+    code: "REPOSITORY_PASSWORD_WRONG",
+  });
   assert.equal(underWay, 0);
 });

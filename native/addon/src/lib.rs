@@ -13,6 +13,8 @@ use fsb_kernel::backup::pipeline;
 use fsb_kernel::backup::tree_run::{self, open_root};
 use fsb_kernel::chunk::push_chunks;
 use fsb_kernel::compression;
+use fsb_kernel::conditions;
+use fsb_kernel::conditions::IoPriority;
 use fsb_kernel::content_table::KnownTable;
 use fsb_kernel::contents::{self, SealedContent};
 use fsb_kernel::error::KernelError;
@@ -21,11 +23,13 @@ use fsb_kernel::hashing::{ContentHasher, HASH_BYTES, SECRET_BYTES_MAX};
 use fsb_kernel::index_blob::{self, DecodedIndex};
 use fsb_kernel::packer::{self, FullPack, PackKind};
 use fsb_kernel::random_stream::SEED_BYTES;
+use fsb_kernel::read_ahead::ReadAhead;
+use fsb_kernel::read_limit::ReadLimit;
 use fsb_kernel::scrypt;
 use fsb_kernel::sealing::{NONCE_BYTES, Sealer};
 use fsb_kernel::table_merge::{self, MergeSource};
 use fsb_kernel::volume::errno_name::errno_name;
-use napi::bindgen_prelude::{AsyncTask, Either, Error, Result, Status, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{AsyncTask, Either, Error, Float64Array, Result, Status, Uint8Array, Uint32Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
@@ -227,6 +231,51 @@ impl Task for MergeTables {
 }
 
 #[napi(object)]
+pub struct ConditionsOptions {
+    pub threads: u32,
+    pub read_bytes_per_second: Option<f64>,
+    /// 0 to 7 for best effort, 8 for idle.
+    pub io_priority: Option<u32>,
+    pub niceness: Option<u32>,
+}
+
+/// What holds for all work of a process; made once.
+#[napi]
+pub struct Conditions {
+    shared: Arc<conditions::Conditions>,
+}
+
+#[napi]
+impl Conditions {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: ConditionsOptions) -> Self {
+        let io_priority = options
+            .io_priority
+            .map(|level| if level > 7 { IoPriority::Idle } else { IoPriority::BestEffort(level as u8) });
+        Self {
+            shared: Arc::new(conditions::Conditions {
+                read_limit: ReadLimit::new(options.read_bytes_per_second.map(|rate| rate as u64)),
+                io_priority,
+                niceness: options.niceness.map(|niceness| niceness.min(19) as u8),
+                ..conditions::Conditions::new(options.threads as usize)
+            }),
+        }
+    }
+
+    /// Gives the calling thread, and those that it starts later, their priorities: the errno where that is refused, else 0.
+    #[napi(catch_unwind)]
+    pub fn adopt(&self) -> i32 {
+        self.shared.adopt().err().map_or(0, |errno| errno.raw_os_error())
+    }
+
+    /// See `Profile::read` in native/kernel/src/profile.rs.
+    #[napi(catch_unwind)]
+    pub fn read_profile(&self) -> Float64Array {
+        self.shared.profile.read().into()
+    }
+}
+
+#[napi(object)]
 pub struct TableBytes {
     pub key_bytes: u32,
     /// Never written to after it is handed over.
@@ -242,8 +291,8 @@ pub struct PackerOptions {
     pub known: Vec<TableBytes>,
     /// 32 bytes, of which all randomness of this packer is made.
     pub seed: Uint8Array,
-    /// How many threads read, split and hash.
-    pub threads: u32,
+    /// How many bytes of files are read ahead of packing.
+    pub read_ahead_bytes: f64,
 }
 
 #[napi(object)]
@@ -296,13 +345,15 @@ pub struct Packer {
 
 struct PackerShared {
     packer: Mutex<packer::Packer>,
-    threads: usize,
+    conditions: Arc<conditions::Conditions>,
+    ahead: ReadAhead,
 }
 
 #[napi]
 impl Packer {
     #[napi(constructor, catch_unwind)]
-    pub fn new(options: PackerOptions) -> Result<Self> {
+    pub fn new(conditions: &Conditions, options: PackerOptions) -> Result<Self> {
+        let conditions = Arc::clone(&conditions.shared);
         let format = Arc::new(Format {
             hasher: hasher(&options.hash_secret)?,
             sealer: Sealer::new(&options.content_secret),
@@ -310,15 +361,21 @@ impl Packer {
             pack_header: options.pack_header.to_vec(),
         });
         let seed: [u8; SEED_BYTES] = options.seed[..].try_into().map_err(|_| misused("a seed has 32 bytes"))?;
-        let packer = packer::Packer::new(format, tables(options.known), &seed);
-        Ok(Self { shared: Arc::new(PackerShared { packer: Mutex::new(packer), threads: options.threads as usize }) })
+        let packer = packer::Packer::new(format, Arc::clone(&conditions), tables(options.known), &seed);
+        Ok(Self {
+            shared: Arc::new(PackerShared {
+                packer: Mutex::new(packer),
+                conditions,
+                ahead: ReadAhead::within(options.read_ahead_bytes as usize),
+            }),
+        })
     }
 
     /// The folder, and all that is in it. `parent` is the object id of the parent snapshot's root.
     #[napi(catch_unwind)]
     pub fn store_tree(&self, folder_fd: i32, name: &[u8], parent: Option<String>) -> Result<TreeRun> {
         let root = open_root(own_descriptor(folder_fd)?);
-        let run = tree_run::TreeRun::start(root, name, parent.as_deref(), &self.shared.packer(), self.shared.threads)
+        let run = tree_run::TreeRun::start(root, name, parent.as_deref(), &self.shared.packer(), self.shared.ahead)
             .map_err(not_started)?;
         Ok(TreeRun { shared: Arc::clone(&self.shared), run: Arc::new(run) })
     }
@@ -352,10 +409,9 @@ impl Packer {
         self.shared.packer().replace_known(tables(known));
     }
 
-    /// Not while a run of files is under way.
+    /// Not while a run is under way.
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        *self.shared.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.packer().close();
     }
 
@@ -503,6 +559,7 @@ impl Task for NextTreeBatch {
     type JsValue = TreeBatch;
 
     fn compute(&mut self) -> Result<tree_run::TreeBatch> {
+        let _ = self.shared.conditions.adopt(); // Whether it can be had was told when the conditions were made.
         caught(|| self.run.next(&mut self.shared.packer(), self.now_seconds))?.map_err(|interrupted| {
             Error::from_reason(match interrupted {
                 pipeline::Interrupted::Cancelled => "the run was cancelled",

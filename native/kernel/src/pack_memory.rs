@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// One open of each kind, one full, two being put; see `packsInFlight` in src/repository/content/content-writer.ts.
 const SPARE_MAX: usize = 3;
 
-#[derive(Default)]
 pub struct PackMemory {
+    /// What stays resident of memory that is kept: a pack is full by its last content, of up to 8 MiB.
+    kept_bytes: usize,
     state: Mutex<State>,
 }
 
@@ -22,6 +23,10 @@ struct State {
 }
 
 impl PackMemory {
+    pub fn new(kept_bytes: usize) -> Self {
+        Self { kept_bytes, state: Mutex::default() }
+    }
+
     /// Empty, with room for `capacity` bytes.
     pub fn take(&self, capacity: usize) -> Vec<u8> {
         let mut bytes = self.lock().spare.pop().unwrap_or_default();
@@ -40,6 +45,7 @@ impl PackMemory {
 
     fn give_back(&self, mut bytes: Vec<u8>) {
         bytes.clear();
+        bytes.shrink_to(self.kept_bytes);
         let mut state = self.lock();
         if !state.closed && state.spare.len() < SPARE_MAX {
             state.spare.push(bytes);
@@ -94,7 +100,7 @@ mod tests {
 
     #[test]
     fn memory_that_was_given_back_is_taken_again_and_empty() {
-        let memory = Arc::new(PackMemory::default());
+        let memory = Arc::new(PackMemory::new(1000));
         let first = filled(&memory, 1);
         let address = first.as_ptr();
         drop(first);
@@ -105,7 +111,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_is_used_at_once_and_none_once_it_is_closed() {
-        let memory = Arc::new(PackMemory::default());
+        let memory = Arc::new(PackMemory::new(1000));
         let packs: Vec<PackBytes> = (0..10).map(|value| filled(&memory, value)).collect();
         drop(packs);
         assert_eq!(memory.lock().spare.len(), SPARE_MAX);

@@ -6,12 +6,17 @@ use std::sync::Arc;
 
 use crate::buzhash::{DYNAMIC_4M, find_cut};
 use crate::chunk::Chunk;
+use crate::conditions::Conditions;
 use crate::content_table::{KEY_BYTES, Key, KnownTable, KnownTables, find_in_tables};
 use crate::format::Format;
 use crate::hashing::Hash;
 use crate::pack_builder::PackBuilder;
 use crate::pack_memory::{PackBytes, PackMemory};
+use crate::profile::Stage;
 use crate::random_stream::{RandomStream, SEED_BYTES};
+
+/// Sealing this much takes little more than a look at the clock.
+const SHORT_BYTES: usize = 4 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackKind {
@@ -41,22 +46,31 @@ pub struct Counters {
 /// Not for use by two callers at once.
 pub struct Packer {
     format: Arc<Format>,
+    conditions: Arc<Conditions>,
     known: KnownTables,
     packed: HashSet<Key, BuildHasherDefault<KeyTail>>,
     open: [Option<PackBuilder>; 2],
-    memory: Arc<PackMemory>,
+    /// Of each kind its own: what one has filled, the other need not.
+    memory: [Arc<PackMemory>; 2],
     random: RandomStream,
     counters: Counters,
 }
 
 impl Packer {
-    pub fn new(format: Arc<Format>, known: Vec<KnownTable>, seed: &[u8; SEED_BYTES]) -> Self {
+    pub fn new(
+        format: Arc<Format>,
+        conditions: Arc<Conditions>,
+        known: Vec<KnownTable>,
+        seed: &[u8; SEED_BYTES],
+    ) -> Self {
+        let memory = [(); 2].map(|()| Arc::new(PackMemory::new(format.pack_bytes_max)));
         Self {
             format,
+            conditions,
             known: Arc::new(known),
             packed: HashSet::default(),
             open: [None, None],
-            memory: Arc::default(),
+            memory,
             random: RandomStream::new(seed),
             counters: Counters::default(),
         }
@@ -64,6 +78,10 @@ impl Packer {
 
     pub fn format(&self) -> &Arc<Format> {
         &self.format
+    }
+
+    pub fn conditions(&self) -> &Arc<Conditions> {
+        &self.conditions
     }
 
     pub fn known(&self) -> &KnownTables {
@@ -99,8 +117,12 @@ impl Packer {
     pub fn store(&mut self, prefix: u8, hash: &Hash, plain: &[u8], now_seconds: u32) -> Option<FullPack> {
         let mut key: Key = [prefix; KEY_BYTES];
         key[1..].copy_from_slice(hash);
-        let found = find_in_tables(&self.known, &key);
-        if found.is_some_and(|known| !known.deleted) || !self.packed.insert(key) {
+        let profile = &self.conditions.profile;
+        let (found, is_known) = profile.time_short(Stage::LookUp, || {
+            let found = find_in_tables(&self.known, &key);
+            (found, found.is_some_and(|known| !known.deleted) || !self.packed.insert(key))
+        });
+        if is_known {
             self.counters.known_contents += 1;
             self.counters.known_bytes += plain.len() as u64;
             return None;
@@ -109,10 +131,15 @@ impl Packer {
         let (kind, slot) = if prefix == 0 { (PackKind::Data, 0) } else { (PackKind::Prefixed, 1) };
         let mut pack = match self.open[slot].take() {
             Some(pack) => pack,
-            None => PackBuilder::new(&self.format, kind, &self.memory, &mut self.random),
+            None => PackBuilder::new(&self.format, kind, &self.memory[slot], &mut self.random),
         };
         let nonce = self.random.draw();
-        let sealed = pack.add(&self.format, &key, plain, now_seconds.max(after_previous), nonce);
+        let seal = || pack.add(&self.format, &key, plain, now_seconds.max(after_previous), nonce);
+        let sealed = if plain.len() < SHORT_BYTES {
+            profile.time_short(Stage::Seal, seal)
+        } else {
+            profile.time(Stage::Seal, seal)
+        };
         self.counters.new_contents += 1;
         self.counters.new_bytes += plain.len() as u64;
         self.counters.sealed_bytes += sealed as u64;
@@ -131,9 +158,9 @@ impl Packer {
     /// Nothing is stored afterwards, and no memory kept but that of packs which are still held.
     pub fn close(&mut self) {
         self.open = [None, None];
-        self.known = vec![];
+        self.known = KnownTables::default();
         self.packed = HashSet::default();
-        self.memory.close();
+        self.memory.iter().for_each(|memory| memory.close());
     }
 
     /// What this packer packed before is in the new tables, and is forgotten.
@@ -171,7 +198,7 @@ mod tests {
     fn packer(known: Vec<KnownTable>, pack_bytes_max: usize) -> Packer {
         let (hasher, sealer) = (ContentHasher::new(b"hash"), Sealer::new(b"seal"));
         let format = Format { hasher, sealer, pack_bytes_max, pack_header: b"header".to_vec() };
-        Packer::new(Arc::new(format), known, &[1; SEED_BYTES])
+        Packer::new(Arc::new(format), Arc::new(Conditions::new(1)), known, &[1; SEED_BYTES])
     }
 
     fn store(packer: &mut Packer, prefix: u8, plain: &[u8]) -> Option<FullPack> {

@@ -3,7 +3,8 @@
 import { strict as assert } from "node:assert";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+import type { EngineSettings } from "../../base/engine-settings.ts";
 import { EngineWork } from "./engine-work.ts";
 import type { StoreRequest } from "./volume-work.ts";
 import { serveWork } from "./work-server.ts";
@@ -20,11 +21,17 @@ const collect = runInNewContext("gc") as () => void;
 let bytesUncollected = 0;
 
 serveWork(parentPort, ({ clock, log, onStoreRequest }) => {
-  return new EngineWork(clock, log, (request: StoreRequest) => {
-    onStoreRequest(request);
-    bytesUncollected += request.bytes;
-    if (bytesUncollected < bytesBetweenCollections) return;
-    bytesUncollected = 0;
-    collect();
+  const { settings } = workerData as { readonly settings: EngineSettings };
+  return new EngineWork({
+    clock,
+    log,
+    settings,
+    onStoreRequest: (request: StoreRequest) => {
+      onStoreRequest(request);
+      bytesUncollected += request.bytes;
+      if (bytesUncollected < bytesBetweenCollections) return;
+      bytesUncollected = 0;
+      collect();
+    },
   });
 });

@@ -13,8 +13,10 @@ import { strict as assert } from "node:assert";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import type { EngineSettings } from "../../base/engine-settings.ts";
 import { isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { MemoryUse } from "../../base/profile.ts";
 import { AgentError } from "../agent-error.ts";
 import { fromSentError, toSentError } from "./sent-error.ts";
 import type { JobReport, JobRequest, Question, SentAnswer, ThreadCommand, ThreadReport } from "./thread-messages.ts";
@@ -37,6 +39,8 @@ export interface EngineThreadOptions {
   readonly clock?: Clock;
   /** Told a few times a second of what has ended meanwhile, and of the rest before a job ends; must not throw. */
   onStoreRequests?(batch: readonly StoreRequest[]): void;
+  /** What holds for all that the thread does. */
+  readonly settings?: EngineSettings;
   /** What the thread runs; default: the engine. */
   readonly program?: URL;
   /** Of the thread's JavaScript heap; default: what Node takes for this machine or container. */
@@ -63,6 +67,11 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
     this.#idleMs = options.idleMs ?? 300_000;
   }
 
+  /** As it was told last; undefined where there is no thread, or none has told yet. */
+  get memoryUse(): MemoryUse | undefined {
+    return this.#thread?.memoryUse;
+  }
+
   /** Whether there is a thread now. */
   get isRunning(): boolean {
     return this.#thread !== undefined;
@@ -74,6 +83,12 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
 
   async restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome> {
     return (await this.#run({ do: "restore", request }, run)) as RestoreOutcome;
+  }
+
+  /** Into the log: where the time went since the thread was started. */
+  tellProfile(): void {
+    if (this.#thread === undefined) this.#options.log.info("Found no profile: the engine is not running");
+    else this.#thread.tellProfile();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,10 +112,11 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
   }
 
   #start(): Thread {
-    const { log, program = engineProgram, heapMiBMax } = this.#options;
+    const { log, program = engineProgram, heapMiBMax, settings = {} } = this.#options;
     const thread: Thread = new Thread({
       program,
       heapMiBMax,
+      settings,
       log,
       onStoreRequests: (batch) => this.#options.onStoreRequests?.(batch),
       onUnusable: () => {
@@ -129,7 +145,8 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
   }
 }
 
-interface ThreadOptions extends Required<Pick<EngineThreadOptions, "log" | "program" | "onStoreRequests">> {
+interface ThreadOptions
+  extends Required<Pick<EngineThreadOptions, "log" | "program" | "settings" | "onStoreRequests">> {
   readonly heapMiBMax: number | undefined;
   /** It takes no more work; called at least once before it has ended. */
   onUnusable(): void;
@@ -147,16 +164,25 @@ class Thread {
   readonly #jobs = new Map<number, PendingJob>();
   readonly #ended = Promise.withResolvers<void>();
   #jobCount = 0;
+  #memory: MemoryUse | undefined;
   #failure: AgentError | undefined;
 
   constructor(options: ThreadOptions) {
     this.#options = options;
     const limits = options.heapMiBMax === undefined ? {} : { maxOldGenerationSizeMb: options.heapMiBMax };
-    this.#worker = new Worker(options.program, { name: "fsb-engine", resourceLimits: limits });
+    this.#worker = new Worker(options.program, {
+      name: "fsb-engine",
+      resourceLimits: limits,
+      workerData: { settings: options.settings },
+    });
     this.#worker.on("message", (report: ThreadReport) => this.#take(report));
     this.#worker.on("messageerror", (error) => this.#fail(error));
     this.#worker.on("error", (error) => this.#fail(error));
     this.#worker.on("exit", () => this.#exited());
+  }
+
+  get memoryUse(): MemoryUse | undefined {
+    return this.#memory;
   }
 
   get isIdle(): boolean {
@@ -184,6 +210,10 @@ class Thread {
     }
   }
 
+  tellProfile(): void {
+    this.#command({ do: "tell profile" });
+  }
+
   end(): void {
     this.#options.onUnusable();
     void this.#worker.terminate();
@@ -195,7 +225,11 @@ class Thread {
 
   #take(report: ThreadReport): void {
     const { log } = this.#options;
-    if (report.say === "store requests") this.#options.onStoreRequests(report.batch);
+    if (report.say === "store requests") {
+      this.#options.onStoreRequests(report.batch);
+      this.#memory = report.memory ?? this.#memory;
+    } else if (report.say === "profile")
+      log.info("Told the engine's profile", { profile: JSON.stringify(report.profile) });
     else if (report.say === "log") log[report.level](report.message, report.fields);
     else if (report.say === "log error") log.error(report.message, fromSentError(report.error), report.fields);
     else this.#takeOfJob(report);

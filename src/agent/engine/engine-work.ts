@@ -4,10 +4,13 @@ import { stat } from "node:fs/promises";
 import { type BackupResult, backUp } from "../../backup/backup.ts";
 import { toUtf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { EngineSettings } from "../../base/engine-settings.ts";
 import { errnoOf, hasCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { ProfileReport } from "../../base/profile.ts";
 import type { BlobOperationSink } from "../../repository/blob/observed.ts";
-import { openStore } from "../../repository/blob/open-store.ts";
+import { openStore, putsInFlightOf } from "../../repository/blob/open-store.ts";
+import { type EngineResources, openEngineResources, reportProfile } from "../../repository/engine-resources.ts";
 import type { ManifestLabels } from "../../repository/manifest/manifest-codec.ts";
 import type { Manifests } from "../../repository/manifest/manifests.ts";
 import { createRepository, openRepository, type Repository } from "../../repository/repository.ts";
@@ -25,26 +28,37 @@ import type {
   BackupWorkRun,
   Examples,
   MarkerFolder,
+  ReportingWork,
   RepositoryAccess,
   RestoreOutcome,
   RestoreRequest,
   RestoreWorkRun,
   StoreRequest,
-  VolumeWork,
 } from "./volume-work.ts";
 
 /** Fits into a status message. */
 const examplesMax = 10;
 
-export class EngineWork implements VolumeWork {
+export interface EngineWorkOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings?: EngineSettings;
+  /** Must not throw. */
+  onStoreRequest?(request: StoreRequest): void;
+}
+
+export class EngineWork implements ReportingWork {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #observe: BlobOperationSink;
+  readonly #settings: EngineSettings;
+  #opening: Promise<EngineResources> | undefined;
+  #resources: EngineResources | undefined;
 
-  /** The observer must not throw. */
-  constructor(clock: Clock, log: Log, onStoreRequest?: (request: StoreRequest) => void) {
+  constructor({ clock, log, settings = {}, onStoreRequest }: EngineWorkOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#settings = settings;
     this.#observe = ({ name: operation, outcome: result, durationMs, bytes }) =>
       onStoreRequest?.({ operation, result, durationMs, bytes });
   }
@@ -105,14 +119,29 @@ export class EngineWork implements VolumeWork {
     };
   }
 
+  profile(): ProfileReport | undefined {
+    return this.#resources && reportProfile(this.#resources);
+  }
+
+  /** Made with the first job. Errors: KERNEL_CHOICE_INVALID, KERNEL_NATIVE_UNAVAILABLE, ENGINE_MEMORY_TOO_SMALL. */
+  async #openResources(): Promise<EngineResources> {
+    const warn = (message: string): void => this.#log.warn(message);
+    this.#opening ??= openEngineResources(this.#settings, { clock: this.#clock, warn });
+    this.#resources = await this.#opening;
+    return this.#resources;
+  }
+
   async #openRepository(access: RepositoryAccess, run: RestoreWorkRun): Promise<Repository> {
     const { signal } = run;
     const log = this.#log;
     const clock = this.#clock;
     const { location, password, create } = access;
-    const options = { password, clock, signal, warn: (message: string) => log.warn(message) };
+    const resources = await this.#openResources();
+    const putsInFlight = putsInFlightOf(location, resources.kernel.conditions.parallelism);
+    const warn = (message: string): void => log.warn(message);
+    const options = { password, clock, signal, warn, resources, putsInFlight };
     const readCredentials = () => run.readCredentials();
-    const storeOptions = { clock, log, signal, observe: this.#observe, readCredentials };
+    const storeOptions = { clock, log, signal, observe: this.#observe, readCredentials, paces: resources };
     const open = async (): Promise<Repository> =>
       await openRepository({ ...options, store: await openStore(location, { mode: "open", ...storeOptions }) });
     try {

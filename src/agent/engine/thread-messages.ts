@@ -1,6 +1,7 @@
 /** What the daemon and the thread that does its work say to each other. Nothing but plain data crosses. */
 
 import type { LogFields } from "../../base/log.ts";
+import type { MemoryUse, ProfileReport } from "../../base/profile.ts";
 import type { SentError } from "./sent-error.ts";
 import type {
   BackupOutcome,
@@ -20,6 +21,7 @@ export type JobRequest =
 export type ThreadCommand =
   | (JobRequest & { readonly job: number })
   | { readonly do: "abort"; readonly job: number }
+  | { readonly do: "tell profile" }
   | { readonly do: "answer"; readonly question: number; readonly answer: SentAnswer };
 
 /** To questions about a job's volume, which has no answer but an error where it is not in use, and its credentials. */
@@ -37,7 +39,8 @@ export type JobReport =
 /** From the thread. */
 export type ThreadReport =
   | JobReport
-  | { readonly say: "store requests"; readonly batch: readonly StoreRequest[] }
+  | { readonly say: "store requests"; readonly batch: readonly StoreRequest[]; readonly memory?: MemoryUse }
+  | { readonly say: "profile"; readonly profile: ProfileReport | undefined }
   | {
       readonly say: "log";
       readonly level: "debug" | "info" | "warn";

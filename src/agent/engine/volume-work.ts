@@ -3,6 +3,7 @@
  * the work can be done in another thread; only the signal and the progress calls are not.
  */
 
+import type { ProfileReport } from "../../base/profile.ts";
 import type { JsonObject } from "../../kubernetes/json.ts";
 
 /** Where a repository's blobs are. */
@@ -180,4 +181,10 @@ export interface StoreRequest {
 export interface VolumeWork {
   backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome>;
   restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome>;
+}
+
+/** Work that tells what it takes. */
+export interface ReportingWork extends VolumeWork {
+  /** Where the time went since the first job, how long queues were, and the memory; undefined before. */
+  profile(): ProfileReport | undefined;
 }

@@ -8,10 +8,11 @@
 import type { MessagePort } from "node:worker_threads";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Log, LogFields } from "../../base/log.ts";
+import type { MemoryUse } from "../../base/profile.ts";
 import { Paced } from "./paced.ts";
 import { fromSentError, toSentError } from "./sent-error.ts";
 import type { JobRequest, Question, SentAnswer, ThreadCommand, ThreadReport } from "./thread-messages.ts";
-import type { BackupWorkRun, NamedText, StoreRequest, VolumeWork, WorkProgress } from "./volume-work.ts";
+import type { BackupWorkRun, NamedText, ReportingWork, StoreRequest, WorkProgress } from "./volume-work.ts";
 
 const tellIntervalMs = 250;
 /** Told earlier than that: 1000 × about 100 bytes. */
@@ -25,11 +26,11 @@ export interface WorkSurroundings {
 }
 
 /** Works for as long as the port is open. */
-export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurroundings) => VolumeWork): void {
+export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurroundings) => ReportingWork): void {
   const clock = systemClock;
   const report = (message: ThreadReport) => port.postMessage(message);
-  const batch = new StoreRequestBatch(clock, report);
-  const work = startWork({
+  const batch = new StoreRequestBatch(clock, report, () => work.profile()?.memory);
+  const work: ReportingWork = startWork({
     clock,
     log: new ReportingLog(report, {}),
     onStoreRequest: (request) => batch.add(request),
@@ -65,6 +66,7 @@ export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurro
 
   port.on("message", (command: ThreadCommand) => {
     if (command.do === "abort") running.get(command.job)?.abort();
+    else if (command.do === "tell profile") report({ say: "profile", profile: work.profile() });
     else if (command.do === "answer") questions.answer(command.question, command.answer);
     else void run(command.job, command);
   });
@@ -94,11 +96,12 @@ class StoreRequestBatch {
   readonly #paced: Paced;
   #requests: StoreRequest[] = [];
 
-  constructor(clock: Clock, report: (message: ThreadReport) => void) {
+  constructor(clock: Clock, report: (message: ThreadReport) => void, memory: () => MemoryUse | undefined) {
     const send = () => {
       const batch = this.#requests;
       this.#requests = [];
-      report({ say: "store requests", batch });
+      const used = memory();
+      report({ say: "store requests", batch, ...(used && { memory: used }) });
     };
     this.#paced = new Paced({ intervalMs: tellIntervalMs, clock, send });
   }

@@ -32,6 +32,38 @@ export interface NativeTable {
   readonly bytes: Uint8Array;
 }
 
+export interface NativeConditionsOptions {
+  readonly threads: number;
+  readonly readBytesPerSecond?: number;
+  /** 0 to 7 for best effort, 8 for idle. */
+  readonly ioPriority?: number;
+  readonly niceness?: number;
+}
+
+/** What holds for all work of a process; made once. */
+export interface NativeConditions {
+  /** For the calling thread, and those that it starts later. The errno, 0 for none. */
+  adopt(): number;
+  /** Nanoseconds of each of `nativeStages`; then of each of `nativeQueues` looks, sum and maximum. */
+  readProfile(): Float64Array;
+}
+
+/** As native/kernel/src/profile.rs has them. */
+export const nativeStages = [
+  "walk",
+  "read",
+  "split",
+  "hash",
+  "look-up",
+  "compress",
+  "seal",
+  "open",
+  "write",
+  "attributes",
+  "sync",
+] as const;
+export const nativeQueues = ["reads ahead", "packs waiting", "ranges in flight"] as const;
+
 export interface NativePackerOptions {
   readonly hashSecret: Uint8Array;
   readonly contentSecret: Uint8Array;
@@ -40,7 +72,7 @@ export interface NativePackerOptions {
   readonly known: readonly NativeTable[];
   /** 32 bytes, of which all randomness of the packer is made. */
   readonly seed: Uint8Array;
-  readonly threads: number;
+  readonly readAheadBytes: number;
 }
 
 export interface NativePack {
@@ -218,7 +250,8 @@ export interface NativeAddon {
   openIndex(contentSecret: Uint8Array, sealed: Uint8Array, iv: Uint8Array): Promise<NativeIndex | NativeFailure>;
   /** The records of the merged table. `packNames` one behind the other, and where each ends. */
   mergeTables(tables: readonly NativeTableToMerge[], packNames: Uint8Array, nameEnds: Uint32Array): Promise<Uint8Array>;
-  readonly Packer: new (options: NativePackerOptions) => NativePacker;
+  readonly Conditions: new (options: NativeConditionsOptions) => NativeConditions;
+  readonly Packer: new (conditions: NativeConditions, options: NativePackerOptions) => NativePacker;
   readonly TreeRestore: new (options: NativeTreeRestoreOptions) => NativeTreeRestore;
 }
 

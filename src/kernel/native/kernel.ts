@@ -2,11 +2,18 @@
 
 import { strict as assert } from "node:assert";
 import { pbkdf2 } from "node:crypto";
-import { promisify } from "node:util";
+import { getSystemErrorName, promisify } from "node:util";
 import { concatBytes, toUtf8 } from "../../base/bytes.ts";
+import type { KernelProfile } from "../../base/profile.ts";
 import { ContentTable, mergeNames } from "../content-table.ts";
-import { type Kernel, KernelError, type KernelErrorCode, type SealedContent } from "../kernel.ts";
-import type { NativeAddon, NativeFailure, NativeIndex } from "./addon.ts";
+import {
+  type Kernel,
+  type KernelConditions,
+  KernelError,
+  type KernelErrorCode,
+  type SealedContent,
+} from "../kernel.ts";
+import { type NativeAddon, type NativeFailure, type NativeIndex, nativeQueues, nativeStages } from "./addon.ts";
 import { NativeKernelPacker } from "./packer.ts";
 import { NativeKernelTreeRestore } from "./tree-restore.ts";
 
@@ -19,10 +26,26 @@ const formatKeyBytes = 32;
 
 const pbkdf2Key = promisify(pbkdf2);
 
-/** `threads` read, split and hash for each packer; more than 16 are not used. */
-export function createNativeKernel(addon: NativeAddon, threads: number): Kernel {
+/** `warn` hears of priorities that the system does not give. */
+export function createNativeKernel(
+  addon: NativeAddon,
+  conditions: KernelConditions,
+  warn: (message: string) => void = () => undefined,
+): Kernel {
+  const { parallelism, readBytesPerSecond, ioPriority, niceness } = conditions;
+  const native = new addon.Conditions({
+    threads: parallelism,
+    ...(readBytesPerSecond !== undefined && { readBytesPerSecond }),
+    ...(ioPriority !== undefined && { ioPriority: ioPriority === "idle" ? 8 : ioPriority }),
+    ...(niceness !== undefined && { niceness }),
+  });
+  const errno = native.adopt();
+  if (errno !== 0)
+    warn(`the system does not give threads the priorities that were asked for: ${getSystemErrorName(-errno)}`);
   return {
     name: "native",
+    conditions,
+    profile: () => kernelProfileOf(native.readProfile()),
     scrypt: async (password, salt) => {
       const block = await pbkdf2Key(password, salt, 1, scryptBlockBytes, "sha256");
       return await pbkdf2Key(password, await addon.scryptMix(block), 1, formatKeyBytes, "sha256");
@@ -48,9 +71,18 @@ export function createNativeKernel(addon: NativeAddon, threads: number): Kernel 
     expand: (stored, bytesMax) => opened(addon.expand(stored, bytesMax)),
     openIndex: async ({ contentSecret }, sealed, iv) => tableOf(await addon.openIndex(contentSecret, sealed, iv)),
     mergeTables: (tables) => mergeTables(addon, tables),
-    createPacker: (options) => new NativeKernelPacker(addon, options, threads),
-    restoreTree: (options) => new NativeKernelTreeRestore(addon, options, threads),
+    createPacker: (options) => new NativeKernelPacker(addon, native, options),
+    restoreTree: (options) => new NativeKernelTreeRestore(addon, options, parallelism),
   };
+}
+
+function kernelProfileOf(numbers: Float64Array): KernelProfile {
+  const seconds = nativeStages.map((stage, i) => [stage, (numbers[i] ?? 0) / 1e9] as const);
+  const queues = nativeQueues.map((queue, i) => {
+    const [looks = 0, sum = 0, max = 0] = numbers.subarray(nativeStages.length + 3 * i);
+    return [queue, { looks, sum, max }] as const;
+  });
+  return { seconds: Object.fromEntries(seconds), queues: Object.fromEntries(queues) };
 }
 
 /** No content of this format has a hash of another length, so what has one is not what was stored. */

@@ -14,7 +14,7 @@ import type {
   TreeRun,
   TreeToStore,
 } from "../kernel.ts";
-import type { NativeAddon, NativePack, NativePacker, NativeTable } from "./addon.ts";
+import type { NativeAddon, NativeConditions, NativePack, NativePacker, NativeTable } from "./addon.ts";
 import { fullPack, readChunks } from "./chunk-list.ts";
 import { NativeKernelTreeRun } from "./tree-run.ts";
 
@@ -27,20 +27,20 @@ export class NativeKernelPacker implements Packer {
   readonly #format: KernelFormat;
   readonly #nowSeconds: () => number;
 
-  constructor(addon: NativeAddon, options: PackerOptions, threads: number) {
-    const { format, known, nowSeconds, random } = options;
+  constructor(addon: NativeAddon, conditions: NativeConditions, options: PackerOptions) {
+    const { format, known, nowSeconds, random, readAheadBytes } = options;
     const { hashSecret, contentSecret, packBytesMax, packHeader } = format;
     const seed = random(seedBytes);
     this.#format = format;
     this.#nowSeconds = nowSeconds;
-    this.#native = new addon.Packer({
+    this.#native = new addon.Packer(conditions, {
       hashSecret,
       contentSecret,
       packBytesMax,
       packHeader,
       known: nativeTables(known),
       seed,
-      threads,
+      readAheadBytes,
     });
   }
 

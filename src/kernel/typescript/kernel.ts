@@ -3,9 +3,12 @@
 import { scrypt } from "node:crypto";
 import { promisify } from "node:util";
 import { equalBytes } from "../../base/bytes.ts";
+import { systemClock } from "../../base/clock.ts";
+import { Pace } from "../../base/pace.ts";
+import { Profile } from "../../base/profile.ts";
 import { mergeTables } from "../content-table.ts";
 import { decodeIndex } from "../index-codec.ts";
-import { type Kernel, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
+import { type Kernel, type KernelConditions, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
 import { contentHash } from "./blake2b.ts";
 import { compressionIdOf, decompress } from "./compression.ts";
 import { TypeScriptPacker } from "./packer.ts";
@@ -25,24 +28,41 @@ const scryptKey = promisify(
   },
 );
 
-export const typescriptKernel: Kernel = {
-  name: "typescript",
-  scrypt: scryptKey,
-  hash: contentHash,
-  seal: (format, plain, iv, random) => {
-    const sealed = new Uint8Array(plain.byteLength + sealOverheadBytes);
-    sealInto(sealed, 0, format.contentSecret, plain, iv, random(nonceBytes));
-    return sealed;
-  },
-  open: (format, sealed, iv) => unseal(format.contentSecret, sealed, iv),
-  openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
-  expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
-  openIndex: async (format, sealed, iv) =>
-    decodeIndex(unseal(format.contentSecret, sealed, iv), keyBytes, sealOverheadBytes),
-  mergeTables: async (tables) => mergeTables(tables),
-  createPacker: (options) => new TypeScriptPacker(options),
-  restoreTree: undefined, // src/restore/ is the reference.
-};
+/** `warn` hears of what this kernel cannot do. */
+export function createTypescriptKernel(
+  conditions: KernelConditions,
+  warn: (message: string) => void = () => undefined,
+): Kernel {
+  const { readBytesPerSecond, ioPriority, niceness } = conditions;
+  if (ioPriority !== undefined || niceness !== undefined) warn("priorities of threads need the native kernel");
+  const profile = new Profile();
+  const reading = {
+    profile,
+    pace: readBytesPerSecond === undefined ? undefined : new Pace(readBytesPerSecond, systemClock),
+  };
+  return {
+    name: "typescript",
+    conditions,
+    profile: () => profile.counts(),
+    scrypt: scryptKey,
+    hash: contentHash,
+    seal: (format, plain, iv, random) => {
+      const sealed = new Uint8Array(plain.byteLength + sealOverheadBytes);
+      sealInto(sealed, 0, format.contentSecret, plain, iv, random(nonceBytes));
+      return sealed;
+    },
+    open: (format, sealed, iv) => unseal(format.contentSecret, sealed, iv),
+    openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
+    expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
+    openIndex: async (format, sealed, iv) =>
+      decodeIndex(unseal(format.contentSecret, sealed, iv), keyBytes, sealOverheadBytes),
+    mergeTables: async (tables) => mergeTables(tables),
+    createPacker: (options) => new TypeScriptPacker(options, reading),
+    restoreTree: undefined, // src/restore/ is the reference.
+  };
+}
+
+export const typescriptKernel: Kernel = createTypescriptKernel({ parallelism: 1 });
 
 function openContent(format: KernelFormat, fetched: Uint8Array, item: SealedContent, number: number): Uint8Array {
   try {

@@ -5,6 +5,8 @@ import { close, constants, fstat, open, read } from "node:fs";
 import { promisify } from "node:util";
 import { concatBytes, emptyBytes } from "../../base/bytes.ts";
 import { errnoOf } from "../../base/errors.ts";
+import type { Pace } from "../../base/pace.ts";
+import type { Profile } from "../../base/profile.ts";
 import { type ContentTable, findInTables } from "../content-table.ts";
 import type {
   BytesToStore,
@@ -23,7 +25,7 @@ import { KeySet } from "./key-set.ts";
 import { PackBuilder } from "./pack-builder.ts";
 
 const openFile = promisify(open);
-const readFile = promisify(read);
+const readInto = promisify(read);
 const statFile = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 const closeFile = promisify(close);
 
@@ -38,16 +40,25 @@ const readingsMax = 2;
 
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
+/** How files are read, and what is told of it. */
+export interface Reading {
+  readonly profile: Profile;
+  /** Undefined for as fast as may be. */
+  readonly pace: Pace | undefined;
+}
+
 export class TypeScriptPacker implements Packer {
   readonly #options: PackerOptions;
+  readonly #reading: Reading;
   readonly #packed: KeySet;
   readonly #open: Record<"p" | "q", PackBuilder | undefined> = { p: undefined, q: undefined };
   readonly #counters = { knownContents: 0, knownBytes: 0, newContents: 0, newBytes: 0, sealedBytes: 0 };
   #known: readonly ContentTable[];
   #largeBuffer: Uint8Array | undefined;
 
-  constructor(options: PackerOptions) {
+  constructor(options: PackerOptions, reading: Reading) {
     this.#options = options;
+    this.#reading = reading;
     this.#known = options.known;
     this.#packed = new KeySet(1 + contentHash(options.format, new Uint8Array(0)).byteLength);
   }
@@ -91,7 +102,7 @@ export class TypeScriptPacker implements Packer {
       rest = rest.byteLength === 0 ? piece : concatBytes([rest, piece]);
       // Below the largest chunk a cut may yet come with the next piece.
       while (rest.byteLength >= dynamic4M.maximum) {
-        const length = findCut(rest, dynamic4M) as number;
+        const length = this.#reading.profile.timeNow("split", () => findCut(rest, dynamic4M)) as number;
         yield this.#store(prefix, rest.subarray(0, length));
         stored++;
         rest = rest.subarray(length);
@@ -135,12 +146,13 @@ export class TypeScriptPacker implements Packer {
     const ahead: Promise<WholeFile>[] = [];
     const startNext = (): void => {
       const next = files[started++];
-      if (next !== undefined) ahead.push(readWhole(folderFd, next, signal));
+      if (next !== undefined) ahead.push(readWhole(folderFd, next, this.#reading, signal));
     };
     let started = 0;
     while (started < Math.min(readAheadFiles, files.length)) startNext();
     try {
       for (let file = 0; file < files.length; file++) {
+        this.#reading.profile.queue("reads ahead", ahead.length);
         const whole = await (ahead[0] as Promise<WholeFile>);
         signal.throwIfAborted(); // It is still among those that are closed below.
         ahead.shift();
@@ -180,13 +192,14 @@ export class TypeScriptPacker implements Packer {
         while (!atEnd || filled > 0 || isFirst) {
           signal.throwIfAborted();
           while (!atEnd && filled < buffer.byteLength) {
-            const { bytesRead } = await readFile(fd, buffer, filled, buffer.byteLength - filled, position);
+            const bytesRead = await readSome(fd, buffer, filled, position, this.#reading, signal);
             position += bytesRead;
             filled += bytesRead;
             atEnd = bytesRead === 0;
           }
           if (filled === 0 && !isFirst) break; // It ended with the chunk before.
-          const length = findCut(buffer.subarray(0, filled), dynamic4M) ?? filled;
+          const read = buffer.subarray(0, filled);
+          const length = this.#reading.profile.timeNow("split", () => findCut(read, dynamic4M)) ?? filled;
           const { chunk, pack } = this.#store("", buffer.subarray(0, length));
           if (pack !== undefined) yield { kind: "pack", pack };
           yield { kind: "chunks", file, chunks: [chunk] };
@@ -203,6 +216,7 @@ export class TypeScriptPacker implements Packer {
         return;
       }
     } catch (error) {
+      signal.throwIfAborted();
       const errno = errnoOf(error);
       if (errno === undefined) throw error;
       yield { kind: "failed", file, operation: "read", errno };
@@ -212,13 +226,14 @@ export class TypeScriptPacker implements Packer {
   }
 
   #store(prefix: string, plain: Uint8Array): StoredChunk {
-    const hash = contentHash(this.#options.format, plain);
+    const { profile } = this.#reading;
+    const hash = profile.timeNow("hash", () => contentHash(this.#options.format, plain));
     const chunk = { hash, length: plain.byteLength };
     const key = new Uint8Array(1 + hash.byteLength);
     key[0] = prefix === "" ? 0 : prefix.charCodeAt(0);
     key.set(hash, 1);
 
-    const found = findInTables(this.#known, key);
+    const found = profile.timeNow("look-up", () => findInTables(this.#known, key));
     const isLive = found !== undefined && !found.table.isDeleted(found.record);
     if (isLive || !this.#packed.add(key)) {
       this.#counters.knownContents++;
@@ -232,7 +247,9 @@ export class TypeScriptPacker implements Packer {
     this.#open[kind] = pack;
     this.#counters.newContents++;
     this.#counters.newBytes += plain.byteLength;
-    this.#counters.sealedBytes += pack.add(key, plain, Math.max(nowSeconds(), previous + 1));
+    this.#counters.sealedBytes += profile.timeNow("seal", () =>
+      pack.add(key, plain, Math.max(nowSeconds(), previous + 1)),
+    );
     if (!pack.isFull) return { chunk, pack: undefined };
     this.#open[kind] = undefined;
     return { chunk, pack: pack.finish() };
@@ -245,7 +262,12 @@ type WholeFile =
   | { readonly kind: "failed"; readonly operation: "open" | "read"; readonly errno: string };
 
 /** Never throws for what the file system says; an open descriptor comes back only with `large`. */
-async function readWhole(folderFd: number, file: FileToStore, signal: AbortSignal): Promise<WholeFile> {
+async function readWhole(
+  folderFd: number,
+  file: FileToStore,
+  reading: Reading,
+  signal: AbortSignal,
+): Promise<WholeFile> {
   if (signal.aborted) return { kind: "failed", operation: "open", errno: "ECANCELED" };
   let fd: number;
   try {
@@ -255,7 +277,7 @@ async function readWhole(folderFd: number, file: FileToStore, signal: AbortSigna
   }
   let keepOpen = false;
   try {
-    for (let reading = 1; ; reading++) {
+    for (let attempt = 1; ; attempt++) {
       const before = await statFile(fd, { bigint: true });
       if (!before.isFile()) return { kind: "failed", operation: "open", errno: "EINVAL" };
       if (before.size > BigInt(smallFileBytes)) {
@@ -265,12 +287,12 @@ async function readWhole(folderFd: number, file: FileToStore, signal: AbortSigna
       const buffer = new Uint8Array(Number(before.size) + 1);
       let length = 0;
       for (;;) {
-        const { bytesRead } = await readFile(fd, buffer, length, buffer.byteLength - length, length);
+        const bytesRead = await readSome(fd, buffer, length, length, reading, signal);
         length += bytesRead;
         if (bytesRead === 0 || length === buffer.byteLength) break;
       }
       const changed = hasChanged(before, await statFile(fd, { bigint: true }), length);
-      if (changed && reading < readingsMax) continue;
+      if (changed && attempt < readingsMax) continue;
       // Still growing past the buffer: what lies in the buffer would be a torn copy, so the streaming path reads it.
       if (length === buffer.byteLength) {
         keepOpen = true;
@@ -283,6 +305,21 @@ async function readWhole(folderFd: number, file: FileToStore, signal: AbortSigna
   } finally {
     if (!keepOpen) await closeRead(fd);
   }
+}
+
+/** Into the buffer from `offset`, from `position` in the file; 0 at its end. */
+async function readSome(
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  position: number,
+  { pace, profile }: Reading,
+  signal: AbortSignal,
+): Promise<number> {
+  const room = Math.min(buffer.byteLength - offset, pace?.stepBytes ?? Number.POSITIVE_INFINITY);
+  await pace?.admit(room, signal);
+  const { bytesRead } = await profile.time("read", () => readInto(fd, buffer, offset, room, position));
+  return bytesRead;
 }
 
 async function closeRead(fd: number): Promise<void> {

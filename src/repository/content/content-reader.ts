@@ -5,8 +5,11 @@
  * Source: docs/format/contents.md.
  */
 
+import { giveBack } from "../../base/bytes.ts";
 import { mapBounded } from "../../base/concurrency.ts";
 import { hasCode } from "../../base/errors.ts";
+import type { MemoryShare } from "../../base/memory-budget.ts";
+import type { Profile } from "../../base/profile.ts";
 import type { ContentRecord } from "../../kernel/content-table.ts";
 import { type Kernel, KernelError, type KernelFormat } from "../../kernel/kernel.ts";
 import { type BlobStore, type GetOptions, parseBlobId } from "../blob/blob-store.ts";
@@ -35,10 +38,13 @@ export interface ContentReaderOptions {
   readonly index: CommittedIndex;
   readonly kernel: Kernel;
   readonly format: KernelFormat;
+  readonly share: MemoryShare;
+  readonly profile: Profile;
 }
 
 export class ContentReader {
   readonly #options: ContentReaderOptions;
+  #rangesInFlight = 0;
 
   constructor(options: ContentReaderOptions) {
     this.#options = options;
@@ -75,13 +81,29 @@ export class ContentReader {
   }
 
   async #readRange(range: PackRange, ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
-    const fetched = await this.#fetch(range, signal);
-    if (fetched === undefined) {
-      await this.#readMoved(range, ids, signal, use);
-      return;
+    const { profile } = this.#options;
+    const isThere = await this.#charged(range, signal, async () => {
+      const fetched = await profile.time("fetch", () => this.#fetch(range, signal));
+      if (fetched === undefined) return false;
+      const opened = profile.timeNow("open", () => this.#open(fetched, range));
+      if (fetched.byteLength === fetched.buffer.byteLength) giveBack(fetched);
+      await mapBounded(range.items, usesInFlight, signal, ({ position }, i) => use(position, opened[i] as Uint8Array));
+      return true;
+    });
+    if (!isThere) await this.#readMoved(range, ids, signal, use);
+  }
+
+  /** What is fetched and what is made of it is charged until it was used. */
+  async #charged<Result>(range: PackRange, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    const { share, profile } = this.#options;
+    const bytes = range.end - range.start + range.plainBytes;
+    using _ = await profile.time("wait for memory", () => share.take(bytes, signal));
+    profile.queue("ranges in flight", ++this.#rangesInFlight);
+    try {
+      return await work();
+    } finally {
+      this.#rangesInFlight--;
     }
-    const opened = this.#open(fetched, range);
-    await mapBounded(range.items, usesInFlight, signal, ({ position }, i) => use(position, opened[i] as Uint8Array));
   }
 
   /** Maintenance elsewhere may have moved the contents into another pack and removed this one. */

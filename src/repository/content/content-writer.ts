@@ -8,10 +8,13 @@
  */
 
 import { strict as assert } from "node:assert";
+import { setImmediate } from "node:timers/promises";
 import { giveBack, toHex, totalLength } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BoundedLane } from "../../base/concurrency.ts";
 import { isAbort } from "../../base/errors.ts";
+import type { MemoryCharge, MemoryShare } from "../../base/memory-budget.ts";
+import type { Profile } from "../../base/profile.ts";
 import type { RandomSource } from "../../base/random.ts";
 import type { ContentTable } from "../../kernel/content-table.ts";
 import type {
@@ -38,11 +41,31 @@ import { ContentError } from "./content-error.ts";
 import { packTail } from "./pack-tail.ts";
 import { type ClientIdentity, newSessionId, type SessionId, sealSessionMarker } from "./session.ts";
 
-/** 2 packs × 20 MiB being put, one more full, two open: about 100 MiB resident. */
-const packsInFlight = 2;
+/** A pack may exceed its size by its last content. */
+const contentBytesMax = 8 << 20;
+/** One chunk of a large file, and 2 MiB of small ones. */
+const readAheadBytesMin = 10 << 20;
+/** Four chunks of large files, and 8 MiB of small ones. */
+const readAheadBytesMax = 40 << 20;
+
+/** What is charged for one pack. */
+function packBytesCharged({ packBytesMax }: KernelFormat): number {
+  return packBytesMax + contentBytesMax;
+}
+
+/**
+ * The memory that a writer must have to go on: a pack that is open of either kind, one on its way, and the least reading
+ * ahead. 94 MiB where packs have 20.
+ */
+export function writerBytesMin(format: KernelFormat): number {
+  return 3 * packBytesCharged(format) + readAheadBytesMin;
+}
+
 /** Published at least this often, so that others find it and an interrupted run costs little (contract of section 11). */
 const flushIntervalMs = 5 * 60_000;
 const markerTimeoutMs = 10_000;
+/** Of an entry: in its table, and in the packer's set of what it packed. */
+const pendingBytesCharged = 60;
 /** 1,000,000 pending entries take about 60 MB; then they are published early. */
 const pendingEntriesMax = 1_000_000;
 
@@ -52,6 +75,11 @@ export interface ContentWriterOptions {
   readonly index: CommittedIndex;
   readonly kernel: Kernel;
   readonly format: KernelFormat;
+  /** Has `writerBytesMin` for itself. */
+  readonly share: MemoryShare;
+  readonly profile: Profile;
+  /** Packs that are put at the same time, memory permitting. */
+  readonly putsInFlight: number;
   readonly indexVersion: 1 | 2;
   readonly epochs: EpochParameters;
   readonly identity: ClientIdentity;
@@ -77,7 +105,10 @@ export interface WrittenTree extends Pick<TreeRun, "answer" | typeof Symbol.asyn
 export class ContentWriter implements AsyncDisposable {
   readonly #options: ContentWriterOptions;
   readonly #packer: Packer;
-  readonly #puts = new BoundedLane(packsInFlight);
+  readonly #puts: BoundedLane;
+  #putCount = 0;
+  /** Of the open packs and of what is read ahead. */
+  readonly #charges: readonly MemoryCharge[];
   #session: SessionId | undefined;
   #marker: BlobId | undefined;
   #pending: ContentTable[] = [];
@@ -86,10 +117,14 @@ export class ContentWriter implements AsyncDisposable {
   #storedBytes = 0;
 
   constructor(options: ContentWriterOptions) {
-    const { kernel, format, index, clock, random } = options;
+    const { kernel, format, index, clock, random, share, putsInFlight } = options;
     this.#options = options;
+    this.#puts = new BoundedLane(putsInFlight);
+    const ahead = share.takeFree(readAheadBytesMax - readAheadBytesMin);
+    this.#charges = [share.takeOwn(2 * packBytesCharged(format) + readAheadBytesMin), ahead];
     this.#packer = kernel.createPacker({
       format,
+      readAheadBytes: readAheadBytesMin + ahead.bytes,
       known: index.tables,
       nowSeconds: () => Math.floor(clock.nowMs() / 1000),
       random,
@@ -165,15 +200,18 @@ export class ContentWriter implements AsyncDisposable {
    */
   async flush(signal: AbortSignal): Promise<void> {
     for (const pack of this.#packer.finishPacks()) await this.#take(pack, signal);
-    await this.#puts.drain();
+    await this.#options.profile.time("wait for puts", () => this.#puts.drain());
+    await this.#options.profile.time("commit", () => this.#commit(signal));
+  }
+
+  async #commit(signal: AbortSignal): Promise<void> {
     await this.#options.assertWritable(signal);
     if (this.#pending.length > 0) {
       const { store, blobs, index, epochs, indexVersion, clock, kernel } = this.#options;
       const pending = await kernel.mergeTables(this.#pending);
       const session = this.#session as SessionId;
       await writeIndex(pending, session, { store, blobs, index, epochs, indexVersion, clock }, signal);
-      this.#pending = [];
-      this.#pendingEntries = 0;
+      this.#forgetPending();
     }
     await this.#endSession();
     this.#packer.replaceKnown(this.#options.index.tables);
@@ -183,6 +221,8 @@ export class ContentWriter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#puts.settle();
     this.#packer[Symbol.dispose]();
+    for (const charge of this.#charges) charge[Symbol.dispose]();
+    this.#forgetPending();
     await this.#endSession();
   }
 
@@ -193,14 +233,30 @@ export class ContentWriter implements AsyncDisposable {
 
   /** Waits for room, then puts the pack while the caller goes on. */
   async #take(pack: FullPack, signal: AbortSignal): Promise<void> {
-    const { random, kernel, format, indexVersion } = this.#options;
+    const { random, kernel, format, indexVersion, share, profile } = this.#options;
     const session = await this.#startSession(signal);
     const packId = parseBlobId(`${pack.kind}${toHex(random(16))}-${session}`);
     const contents = pack.contents.inPack(packId);
     const tail = packTail(pack.bytes.byteLength, contents, { kernel, format, indexVersion, random });
-    await this.#puts.start(() => this.#putPack(packId, pack.bytes, tail, signal));
+    const charge = await profile.time("wait for memory", () => share.take(packBytesCharged(format), signal));
+    const put = async (): Promise<void> => {
+      using _ = charge;
+      profile.queue("puts in flight", ++this.#putCount);
+      try {
+        await profile.time("put", () => this.#putPack(packId, pack.bytes, tail, signal));
+      } finally {
+        this.#putCount--;
+      }
+    };
+    try {
+      await profile.time("wait for puts", () => this.#puts.start(put));
+    } catch (error) {
+      charge[Symbol.dispose]();
+      throw error;
+    }
     this.#pending.push(contents);
     this.#pendingEntries += contents.count;
+    share.hold(pendingBytesCharged * contents.count);
   }
 
   /** Whose put failed or was given up is left to the garbage collector: something may still read it. */
@@ -217,7 +273,14 @@ export class ContentWriter implements AsyncDisposable {
       });
     }
     giveBack(bytes);
+    await setImmediate(); // Before the next pack is begun, the native kernel has heard of it.
     this.#storedBytes += length;
+  }
+
+  #forgetPending(): void {
+    this.#options.share.hold(-pendingBytesCharged * this.#pendingEntries);
+    this.#pending = [];
+    this.#pendingEntries = 0;
   }
 
   async #startSession(signal: AbortSignal): Promise<SessionId> {

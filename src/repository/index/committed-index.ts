@@ -39,6 +39,8 @@ export interface CommittedIndexOptions {
   readonly epochs: EpochParameters;
   readonly kernel: Pick<Kernel, "mergeTables">;
   readonly clock: Clock;
+  /** Hears by how many bytes the tables have grown, or shrunk. */
+  readonly onGrown?: (bytes: number) => void;
 }
 
 export class CommittedIndex {
@@ -68,6 +70,10 @@ export class CommittedIndex {
   /** When the last listing was begun. Infinitely long ago before the first. */
   get listedMs(): number {
     return this.#listedMs;
+  }
+
+  get byteCount(): number {
+    return this.#tables.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   }
 
   /** Distinct contents may be fewer: one that stands in two tables counts twice. */
@@ -135,7 +141,13 @@ export class CommittedIndex {
 
   #append(id: BlobId, table: ContentTable): void {
     this.#loaded.add(id);
-    if (table.count > 0) this.#tables = [...this.#tables, table];
+    if (table.count > 0) this.#replaceTables([...this.#tables, table]);
+  }
+
+  #replaceTables(tables: readonly ContentTable[]): void {
+    const before = this.byteCount;
+    this.#tables = tables;
+    this.#options.onGrown?.(this.byteCount - before);
   }
 
   /** One merge at a time. Tables that come meanwhile stay as they are. */
@@ -145,7 +157,7 @@ export class CommittedIndex {
         const chosen = new Set(tablesToMerge(this.#tables));
         if (chosen.size === 0) return;
         const table = await this.#options.kernel.mergeTables([...chosen]);
-        this.#tables = [...this.#tables.filter((other) => !chosen.has(other)), table];
+        this.#replaceTables([...this.#tables.filter((other) => !chosen.has(other)), table]);
       }
     });
     this.#lastMerge = merged.catch(() => undefined); // Its own caller hears of it.

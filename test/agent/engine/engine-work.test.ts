@@ -3,6 +3,10 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { volumeWorkContract } from "../../contracts/volume-work.contract.ts";
 
 volumeWorkContract("the engine", (sink) => ({
-  work: new EngineWork(systemClock, sink.log, (request) => sink.onStoreRequests([request])),
+  work: new EngineWork({
+    clock: systemClock,
+    log: sink.log,
+    onStoreRequest: (request) => sink.onStoreRequests([request]),
+  }),
   [Symbol.asyncDispose]: async () => undefined,
 }));

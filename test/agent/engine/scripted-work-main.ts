@@ -3,13 +3,18 @@
 import { strict as assert } from "node:assert";
 import { parentPort, threadId } from "node:worker_threads";
 import { AgentError } from "../../../src/agent/agent-error.ts";
-import type { BackupOutcome, BackupRequest, BackupWorkRun, VolumeWork } from "../../../src/agent/engine/volume-work.ts";
+import type {
+  BackupOutcome,
+  BackupRequest,
+  BackupWorkRun,
+  ReportingWork,
+} from "../../../src/agent/engine/volume-work.ts";
 import { serveWork, type WorkSurroundings } from "../../../src/agent/engine/work-server.ts";
 
 assert(parentPort);
 serveWork(parentPort, (surroundings) => scriptedWork(surroundings));
 
-function scriptedWork({ log, onStoreRequest }: WorkSurroundings): VolumeWork {
+function scriptedWork({ log, onStoreRequest }: WorkSurroundings): ReportingWork {
   const acts: Readonly<Record<string, (run: BackupWorkRun) => Promise<unknown> | unknown>> = {
     nothing: () => undefined,
     crash: () => setImmediate(() => Promise.reject(new Error("the bug"))) && never,
@@ -66,6 +71,7 @@ function scriptedWork({ log, onStoreRequest }: WorkSurroundings): VolumeWork {
       return outcome;
     },
     restore: () => assert.fail("no test restores"),
+    profile: () => undefined,
   };
 }
 

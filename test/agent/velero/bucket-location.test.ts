@@ -37,7 +37,7 @@ test("a volume goes into a bucket and comes back, and a rotated Secret is used b
   await node.addPod("db-0", { data: { "a.txt": "hello" } });
   await chmod(node.volume("db-0", "data"), 0o700);
   await node.put("denied.yaml", backupOf("denied", "db-0", "data"));
-  node.start({ work: new EngineWork(systemClock, silentLog) });
+  node.start({ work: new EngineWork({ clock: systemClock, log: silentLog }) });
   const denied = await node.untilBackup("denied");
   assert.equal(denied.phase, "Failed");
   assert.match(messageOf(denied), /\[BLOB_STORE_DENIED\].*key cloud of Secret velero\/cloud-credentials/);

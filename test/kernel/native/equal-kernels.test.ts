@@ -59,7 +59,8 @@ function describePack({ kind, bytes, contents }: FullPack): readonly unknown[] {
 
 /** All that a packer answers, in the order of the steps. */
 async function answersOf(kernel: Kernel, random: RandomSource, steps: readonly Step[]) {
-  const packer: Packer = kernel.createPacker({ format, known: [], nowSeconds: () => 1_700_000_000, random });
+  const nowSeconds = () => 1_700_000_000;
+  const packer: Packer = kernel.createPacker({ format, readAheadBytes: 0, known: [], nowSeconds, random });
   const packs: FullPack[] = [];
   const answers: unknown[] = [];
   for (const step of steps) {
@@ -94,7 +95,7 @@ test("both kernels give the same chunks, packs and counters, with any number of 
       fc.array(anyStep, { minLength: 1, maxLength: 4 }),
       fc.constantFrom(1, 2, 5),
       async (steps, threads) => {
-        const native = createNativeKernel(addon, threads);
+        const native = createNativeKernel(addon, { parallelism: threads });
         const answer = await answersOf(native, (count) => seed.subarray(0, count), steps);
         assert.deepEqual(answer, await answersOf(typescriptKernel, drawsOf(seed), steps));
       },
@@ -137,7 +138,7 @@ function describeTable({ bytes, packs, forms }: ContentTable) {
 
 test("merged tables are equal", async (t) => {
   if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
-  const native = createNativeKernel(nativeAddon, 1);
+  const native = createNativeKernel(nativeAddon, { parallelism: 1 });
   await fc.assert(
     fc.asyncProperty(fc.array(anyTable, { minLength: 1, maxLength: 6 }), async (tables) => {
       const [expected, merged] = [await typescriptKernel.mergeTables(tables), await native.mergeTables(tables)];
@@ -148,7 +149,7 @@ test("merged tables are equal", async (t) => {
 
 test("tables of index blobs are equal, and so is what is said of damaged ones", async (t) => {
   if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
-  const native = createNativeKernel(nativeAddon, 1);
+  const native = createNativeKernel(nativeAddon, { parallelism: 1 });
   const iv = noise(16);
   const sealed = (plain: Uint8Array): Uint8Array => typescriptKernel.seal(format, plain, iv, () => noise(12));
   const answer = async (kernel: Kernel, plain: Uint8Array): Promise<unknown> => {

@@ -9,5 +9,5 @@ if (nativeAddon instanceof Error) {
   const { message } = nativeAddon;
   test("the native kernel keeps the contract of kernels", (t) => lacking(t, message));
 } else {
-  describeKernelContract(createNativeKernel(nativeAddon, Math.max(2, availableParallelism())));
+  describeKernelContract(createNativeKernel(nativeAddon, { parallelism: Math.max(2, availableParallelism()) }));
 }

@@ -8,6 +8,9 @@ use rustix::io::Errno;
 
 use super::walker::Operation;
 use crate::buzhash::{Cutter, DYNAMIC_4M};
+use crate::conditions::Conditions;
+use crate::profile::Stage;
+use crate::read_limit::ReadLimit;
 use crate::snapshot::go_time::Time;
 use crate::volume::open_folder::SystemCalls;
 
@@ -53,7 +56,7 @@ impl Failure {
 }
 
 /// Reads a file that one chunk holds.
-pub fn read_opened(file: OwnedFd, calls: &Arc<SystemCalls>) -> Result<OpenedFile, Failure> {
+pub fn read_opened(file: OwnedFd, calls: &Arc<SystemCalls>, limit: &ReadLimit) -> Result<OpenedFile, Failure> {
     for reading in 1.. {
         let before = fstat(&file).map_err(Failure::not_read)?;
         if !FileType::from_raw_mode(before.st_mode).is_file() {
@@ -65,7 +68,7 @@ pub fn read_opened(file: OwnedFd, calls: &Arc<SystemCalls>) -> Result<OpenedFile
         let room = size_of(&before) as usize + 1;
         let mut bytes = Vec::with_capacity(room);
         while bytes.len() < room {
-            let (room, position) = (room - bytes.len(), bytes.len() as u64);
+            let (room, position) = (limit.admit(room - bytes.len()), bytes.len() as u64);
             if calls.read_onto(&file, &mut bytes, room, position).map_err(Failure::not_read)? == 0 {
                 break;
             }
@@ -121,19 +124,25 @@ impl Reading {
 
     /// Puts the next chunk into the empty `buffer`; true where the file ended and nothing follows.
     /// An empty chunk is none, unless it is the file's first.
-    pub fn next_chunk(&mut self, file: &LargeFile, buffer: &mut Vec<u8>) -> Result<bool, Errno> {
+    pub fn next_chunk(
+        &mut self,
+        file: &LargeFile,
+        buffer: &mut Vec<u8>,
+        conditions: &Conditions,
+    ) -> Result<bool, Errno> {
+        let Conditions { profile, read_limit, .. } = conditions;
         buffer.reserve_exact(DYNAMIC_4M.maximum);
         buffer.append(&mut self.rest);
         let mut cutter = Cutter::new(DYNAMIC_4M);
         let length = loop {
-            if let Some(length) = cutter.scan(buffer) {
+            if let Some(length) = profile.time(Stage::Split, || cutter.scan(buffer)) {
                 break length;
             }
             if self.at_end {
                 break buffer.len();
             }
-            let room = STEP_BYTES.min(DYNAMIC_4M.maximum - buffer.len());
-            let count = file.calls.read_onto(&file.file, buffer, room, self.position)?;
+            let room = read_limit.admit(STEP_BYTES.min(DYNAMIC_4M.maximum - buffer.len()));
+            let count = profile.time(Stage::Read, || file.calls.read_onto(&file.file, buffer, room, self.position))?;
             self.position += count as u64;
             self.at_end = count == 0;
         };

@@ -5,9 +5,8 @@
 //! order. Where nothing is ready it does the pool's work, and waits only when there is none. So the order does not depend
 //! on the number of threads.
 //!
-//! Ahead of the caller there are at most some thousand entries, of which 128 files are read, 4 of them large; 8 MiB of whole
-//! files, and 6 MiB more for each thread that reads some; and 6 chunks of at most 8 MiB. A large file is looked at for
-//! changes only when its last chunk has been packed.
+//! Ahead of the caller there are at most some thousand entries, of which 128 files are read, 4 of them large; and of their
+//! bytes what `ReadAhead` lets. A large file is looked at for changes only when its last chunk has been packed.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,9 +18,13 @@ use rustix::io::Errno;
 use super::file_reading::{Failure, LargeFile, OpenedFile, READINGS_MAX, Reading, WholeFile, read_opened};
 use super::parent_folder::{Answer, WantedFolder};
 use super::walker::{Attributes, EntryBatch, FoundFile, Step, Walked, Walker};
+use crate::conditions::Conditions;
 use crate::content_table::KnownTables;
 use crate::format::Format;
 use crate::hashing::Hash;
+use crate::packer::Packer;
+use crate::profile::{Queue, Stage};
+use crate::read_ahead::ReadAhead;
 use crate::snapshot::go_time::Time;
 
 /// A thread takes this many files at once, or fewer that seem to have this many bytes together.
@@ -29,11 +32,11 @@ const FILES_PER_JOB: usize = 16;
 const BYTES_PER_JOB: u64 = 4 << 20;
 const FILES_AHEAD_MAX: usize = 128;
 const LARGE_FILES_AHEAD_MAX: usize = 4;
-const WHOLE_BYTES_AHEAD_MAX: usize = 8 << 20;
-const CHUNKS_AHEAD_MAX: usize = 6;
 /// As many as the vector lanes of one hash take.
 const CHUNKS_PER_HASH: usize = 4;
 const THREADS_MAX: usize = 16;
+/// Of a chunk's buffer that is used again so much stays resident: a chunk has 5 MiB on average, and 8 at most.
+const SPARE_BYTES: usize = 5 << 20;
 /// The walk goes on before anything else where fewer files than this wait to be read, and rests where there are more of
 /// these, or of entries and folders.
 const FOUND_FILES_MIN: usize = 64;
@@ -91,6 +94,7 @@ pub struct Pipeline {
 
 struct Shared {
     format: Arc<Format>,
+    conditions: Arc<Conditions>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -130,6 +134,7 @@ struct Run {
     whole_bytes: usize,
     chunks: usize,
     large_files: usize,
+    ahead: ReadAhead,
 }
 
 enum FoundStep {
@@ -175,11 +180,14 @@ enum Job {
 type UnhashedChunk = (usize, usize, Vec<u8>);
 
 impl Pipeline {
-    /// `threads` counts the caller of `take`, who does the same work instead of waiting.
-    pub fn start(format: Arc<Format>, threads: usize, walker: Walker, known: KnownTables) -> std::io::Result<Self> {
-        let run = Run::new(walker, known);
+    /// The threads are those of the packer's conditions, with the caller of `take`, who does the same work instead of
+    /// waiting.
+    pub fn start(packer: &Packer, ahead: ReadAhead, walker: Walker) -> std::io::Result<Self> {
+        let (format, conditions) = (Arc::clone(packer.format()), Arc::clone(packer.conditions()));
+        let threads = conditions.threads;
+        let run = Run::new(walker, Arc::clone(packer.known()), ahead);
         let state = State { run: Some(run), jobs: 0, interrupted: None, ended: false, spare: vec![] };
-        let shared = Arc::new(Shared { format, state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared { format, conditions, state: Mutex::new(state), changed: Condvar::new() });
         let mut pipeline = Self { shared, threads: Mutex::default() };
         for number in 1..threads.min(THREADS_MAX) {
             let shared = Arc::clone(&pipeline.shared);
@@ -230,6 +238,7 @@ impl Pipeline {
     /// A chunk that was packed.
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
+        buffer.shrink_to(SPARE_BYTES);
         self.shared.change(|state| {
             state.spare.push(buffer);
             if let Some(run) = &mut state.run {
@@ -328,6 +337,7 @@ impl Shared {
 
     /// A thread of the pool.
     fn serve(&self) {
+        let _ = self.conditions.adopt(); // Whether it can be had was told when the conditions were made.
         let mut state = self.lock();
         while !state.ended {
             match state.claim(false) {
@@ -349,7 +359,9 @@ impl Shared {
             }
             let Some(run) = &mut state.run else { return Err(Interrupted::Cancelled) };
             if run.take(taken) {
+                let ahead = run.slots.len() + run.chunks;
                 drop(state);
+                self.conditions.profile.queue(Queue::ReadsAhead, ahead);
                 self.changed.notify_all();
                 return Ok(Outcome::Taken);
             }
@@ -386,34 +398,37 @@ impl Shared {
     fn perform(&self, job: Job) -> Done {
         match job {
             Job::Walk { mut walker, known, mut answers, one_by_one } => {
-                let walked = walker.walk(&known, &mut answers, one_by_one);
+                let walk = || walker.walk(&known, &mut answers, one_by_one);
+                let walked = self.conditions.profile.time(Stage::Walk, walk);
                 Done::Walked(walker, walked)
             }
             Job::Open { first, files } => Done::Opened { first, slots: self.open(files) },
             Job::Read { number, file, mut reading, mut buffer } => {
                 let is_first = reading.position() == 0;
-                let outcome = reading.next_chunk(&file, &mut buffer);
+                let outcome = reading.next_chunk(&file, &mut buffer, &self.conditions);
                 Done::Read { number, reading, buffer, outcome, is_first }
             }
             Job::Hash(chunks) => {
                 let bytes: Vec<&[u8]> = chunks.iter().map(|(_, _, bytes)| &bytes[..]).collect();
-                let hashes = self.format.hasher.hash_each(&bytes);
+                let hashes = self.conditions.profile.time(Stage::Hash, || self.format.hasher.hash_each(&bytes));
                 Done::Hashed(chunks.into_iter().zip(hashes).collect())
             }
         }
     }
 
     fn open(&self, files: Vec<FoundFile>) -> Vec<Slot> {
+        let Conditions { profile, read_limit, .. } = &*self.conditions;
         let read = |FoundFile { folder, name, attributes, .. }| {
             let opened = folder.open_file(&name).map_err(Failure::not_opened);
-            (opened.and_then(|file| read_opened(file, folder.calls())), ReadFile { name, attributes })
+            let opened = opened.and_then(|file| read_opened(file, folder.calls(), read_limit));
+            (opened, ReadFile { name, attributes })
         };
-        let opened: Vec<_> = files.into_iter().map(read).collect();
+        let opened: Vec<_> = profile.time(Stage::Read, || files.into_iter().map(read).collect());
         let whole: Vec<&[u8]> = opened
             .iter()
             .filter_map(|(file, _)| if let Ok(OpenedFile::Whole(whole)) = file { Some(&whole.bytes[..]) } else { None })
             .collect();
-        let mut hashes = self.format.hasher.hash_each(&whole).into_iter();
+        let mut hashes = profile.time(Stage::Hash, || self.format.hasher.hash_each(&whole)).into_iter();
         let slots = opened.into_iter().map(|(file, read)| match file {
             Ok(OpenedFile::Whole(whole)) => Slot::Whole(read, hashes.next().expect("a hash for each"), whole),
             Ok(OpenedFile::Large(large)) => Slot::Large(Box::new(LargeSlot::new(read, large))),
@@ -493,7 +508,7 @@ impl State {
 }
 
 impl Run {
-    fn new(walker: Walker, known: KnownTables) -> Self {
+    fn new(walker: Walker, known: KnownTables, ahead: ReadAhead) -> Self {
         Self {
             known,
             walker: Some(walker),
@@ -511,6 +526,7 @@ impl Run {
             whole_bytes: 0,
             chunks: 0,
             large_files: 0,
+            ahead,
         }
     }
 
@@ -587,9 +603,9 @@ impl Run {
         if self.large_files == 0 {
             return None;
         }
-        let (head, chunks) = (self.head, self.chunks);
+        let (head, has_room) = (self.head, self.chunks < self.ahead.chunks);
         let (number, slot) = self.large_slots().find(|(_, slot)| !slot.is_read)?;
-        if chunks >= CHUNKS_AHEAD_MAX && !(number == head && slot.chunks.is_empty()) {
+        if !(has_room || number == head && slot.chunks.is_empty()) {
             return None;
         }
         let reading = slot.reading.take()?;
@@ -622,7 +638,7 @@ impl Run {
         let first = self.head + self.slots.len();
         let ahead = self.slots.len();
         let has_room = ahead < FILES_AHEAD_MAX
-            && self.whole_bytes < WHOLE_BYTES_AHEAD_MAX
+            && self.whole_bytes < self.ahead.whole_bytes
             && self.large_files < LARGE_FILES_AHEAD_MAX;
         let mut bytes = 0;
         let count = self

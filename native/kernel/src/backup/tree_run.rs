@@ -4,7 +4,7 @@
 //! that does not depend on threads; of a large one few batches cross the boundary.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file_reading::Failure;
@@ -15,6 +15,7 @@ use super::pipeline::{Interrupted, LargeOutcome, Outcome, Pipeline, Ready};
 use super::walker::{Attributes, EntryBatch, Operation, Step, Trouble, Walker};
 use crate::chunk::Chunk;
 use crate::packer::{FullPack, Packer};
+use crate::read_ahead::ReadAhead;
 use crate::volume::open_folder::{OpenFolder, SystemCalls};
 use rustix::io::Errno;
 
@@ -83,17 +84,16 @@ struct Told {
 }
 
 impl TreeRun {
-    /// `parent` is the object id of the root of the parent snapshot; `threads` count the caller of `next`.
+    /// `parent` is the object id of the root of the parent snapshot.
     pub fn start(
         root: OpenFolder,
         name: &[u8],
         parent: Option<&str>,
         packer: &Packer,
-        threads: usize,
+        ahead: ReadAhead,
     ) -> std::io::Result<Self> {
         let walker = Walker::new(root, name, parent);
-        let pipeline = Pipeline::start(Arc::clone(packer.format()), threads, walker, Arc::clone(packer.known()))?;
-        Ok(Self { pipeline, teller: Mutex::default() })
+        Ok(Self { pipeline: Pipeline::start(packer, ahead, walker)?, teller: Mutex::default() })
     }
 
     /// Not called again before it has returned, nor after the batch with the end.
@@ -317,8 +317,10 @@ mod tests {
     use std::fs::{self, File};
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
 
     use super::*;
+    use crate::conditions::Conditions;
     use crate::content_table::{KEY_BYTES, KnownTable};
     use crate::format::Format;
     use crate::hashing::ContentHasher;
@@ -358,10 +360,14 @@ mod tests {
         OpenFolder::root(File::open(path).unwrap().into(), SystemCalls::oldest())
     }
 
-    fn packer(known: Vec<KnownTable>) -> Packer {
+    fn packer(known: Vec<KnownTable>, threads: usize) -> Packer {
         let (hasher, sealer) = (ContentHasher::new(b"hash"), Sealer::new(b"seal"));
         let format = Format { hasher, sealer, pack_bytes_max: 1 << 20, pack_header: vec![] };
-        Packer::new(Arc::new(format), known, &[5; 32])
+        Packer::new(Arc::new(format), Arc::new(Conditions::new(threads)), known, &[5; 32])
+    }
+
+    fn start(root: OpenFolder, parent: Option<&str>, packer: &Packer) -> TreeRun {
+        TreeRun::start(root, b"root", parent, packer, ReadAhead::within(40 << 20)).unwrap()
     }
 
     /// What a whole run told.
@@ -376,8 +382,8 @@ mod tests {
     }
 
     fn run_whole(root: OpenFolder, threads: usize, mut between: impl FnMut(usize)) -> Whole {
-        let mut packer = packer(vec![]);
-        let run = TreeRun::start(root, b"root", None, &packer, threads).unwrap();
+        let mut packer = packer(vec![], threads);
+        let run = start(root, None, &packer);
         let mut whole = Whole::default();
         loop {
             let batch = run.next(&mut packer, 1).unwrap();
@@ -465,8 +471,8 @@ mod tests {
             links.filter(|target| target.starts_with(&volume.0)).collect()
         };
         for batches in [0, 1, 5, 17, 20, 22] {
-            let mut packer = packer(vec![]);
-            let run = TreeRun::start(open(&volume.0), b"root", None, &packer, 3).unwrap();
+            let mut packer = packer(vec![], 3);
+            let run = start(open(&volume.0), None, &packer);
             for _ in 0..batches {
                 run.next(&mut packer, 1).unwrap();
             }
@@ -482,9 +488,8 @@ mod tests {
         let volume = Volume::new("root");
         volume.write("file", b"");
         let file = File::open(volume.path("file")).unwrap();
-        let mut packer = packer(vec![]);
-        let root = OpenFolder::root(file.into(), SystemCalls::oldest());
-        let run = TreeRun::start(root, b"root", None, &packer, 1).unwrap();
+        let mut packer = packer(vec![], 1);
+        let run = start(OpenFolder::root(file.into(), SystemCalls::oldest()), None, &packer);
         let batch = run.next(&mut packer, 1).unwrap();
         assert!(matches!(batch.end, Some(End::Fatal(Fatal::RootNotListed(Errno::NOTDIR)))));
     }
@@ -496,8 +501,8 @@ mod tests {
             volume.write(name, name.as_bytes());
         }
         // The parent: the folders of a first run, out of its packs.
-        let mut first = packer(vec![]);
-        let run = TreeRun::start(open(&volume.0), b"root", None, &first, 2).unwrap();
+        let mut first = packer(vec![], 2);
+        let run = start(open(&volume.0), None, &first);
         let root = loop {
             if let Some(End::Stored(root)) = run.next(&mut first, 1).unwrap().end {
                 break root;
@@ -522,8 +527,8 @@ mod tests {
 
         fs::write(volume.path("a/changed"), "otherwise").unwrap();
         let known = tables.into_iter().map(|bytes| KnownTable::new(KEY_BYTES, bytes)).collect();
-        let mut second = packer(known);
-        let run = TreeRun::start(open(&volume.0), b"root", Some(&parent), &second, 2).unwrap();
+        let mut second = packer(known, 2);
+        let run = start(open(&volume.0), Some(&parent), &second);
         // Whatever is asked for beside the first is put off: it is asked for again.
         let mut warnings = vec![];
         loop {
