@@ -46,6 +46,7 @@ function runOn(node) {
       else child.kill(signal);
     });
   }
+  process.on("SIGUSR2", () => child.kill("SIGUSR2"));
   child.on("error", (error) => fail(`could not start ${node}: ${error.message}`));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);

@@ -11,11 +11,12 @@ import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
 import { type ListenAddress, parseListenAddress } from "../base/listen-address.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
+import { addEngineOptions, type EngineOptions, engineSettingsOf } from "./engine-options.ts";
 import type { Invocation } from "./invocation.ts";
 import { versionOfPackage } from "./package-version.ts";
 
 /** What both command lines of the daemon come to. */
-export interface AgentCommandOptions {
+export interface AgentCommandOptions extends EngineOptions {
   readonly resources?: string;
   readonly kubeconfig?: string;
   readonly kubecontext?: string;
@@ -106,6 +107,7 @@ export function addAgentOptions(command: Command, defaults: AgentDefaults): void
         .choices(["panic", "fatal", "error", "warning", "info", "debug", "trace"])
         .default("info"),
     );
+  addEngineOptions(command);
 }
 
 /**
@@ -133,11 +135,15 @@ export async function serveAsAgent(
     storeTrouble.note(batch);
     metrics?.storeRequests(batch);
   };
-  await using work = new EngineThread({ log, onStoreRequests });
+  await using work = new EngineThread({ log, onStoreRequests, settings: engineSettingsOf(options) });
+  const tellProfile = (): void => work.tellProfile();
+  process.on("SIGUSR2", tellProfile);
+  using _ = { [Symbol.dispose]: () => void process.off("SIGUSR2", tellProfile) };
   if (address !== undefined) {
     const { AgentMetrics } = await import("../agent/observability/agent-metrics.ts");
     const isEngineRunning = () => work.isRunning;
-    metrics = new AgentMetrics({ node: options.node, version, clock: systemClock, isEngineRunning });
+    const memoryUse = () => work.memoryUse;
+    metrics = new AgentMetrics({ node: options.node, version, clock: systemClock, isEngineRunning, memoryUse });
   }
   await runAgent(
     {

@@ -13,18 +13,22 @@ import type { SnapshotManifest, SnapshotSource } from "../snapshot/snapshot-mani
 import { listSnapshots } from "../snapshot/snapshots.ts";
 import { VolumeError } from "../volume/volume-error.ts";
 import { CliError } from "./cli-error.ts";
+import { addEngineOptions, type EngineOptions } from "./engine-options.ts";
 import { exitCodes } from "./exit-code.ts";
 import {
   addRepositoryOptions,
   type CommonOptions,
+  engineResources,
   type Invocation,
   outputOf,
   repositoryOptions,
 } from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
+import { profiled, profileOption } from "./profile.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
-interface BackupCommandOptions extends CommonOptions {
+interface BackupCommandOptions extends CommonOptions, EngineOptions {
+  readonly profile?: string;
   readonly source?: string;
   readonly tag: readonly string[];
   readonly parent: string;
@@ -49,7 +53,9 @@ export function addBackupCommand(program: Command, invocation: Invocation): void
         .choices(["fail", "continue"])
         .default("fail"),
     )
-    .action((path: string, options: BackupCommandOptions) => backup(invocation, path, options));
+    .addOption(profileOption);
+  addEngineOptions(command);
+  command.action((path: string, options: BackupCommandOptions) => backup(invocation, path, options));
 }
 
 async function backup(invocation: Invocation, path: string, options: BackupCommandOptions): Promise<void> {
@@ -60,23 +66,29 @@ async function backup(invocation: Invocation, path: string, options: BackupComma
   const source = options.source === undefined ? ownSource(folder) : parseSource(options.source);
   const tags = parseTags(options.tag);
   const identity = { userName: source.userName, hostName: source.host };
-  await using repository = await openRepository(await repositoryOptions(invocation, options, "open", identity));
-  const result = await backUp({
-    repository,
-    path: folder.includes("\uFFFD") ? path : folder, // Where it is not UTF-8, only a relative path leads there.
-    source,
-    description: "",
-    tags,
-    pins: [],
-    parent: await findParent(repository, options.parent, source, output, signal),
-    onFileError: options.onFileError,
-    clock: systemClock,
-    signal,
-    onProgress: ({ bytesDone, bytesTotal, filesDone }) =>
-      output.progress(() => `${filesDone} files, ${formatBytes(bytesDone)} of about ${formatBytes(bytesTotal)}`),
-    assertVolumeInUse: async () => undefined, // Nobody but the person at the terminal knows.
-    warn: (message) => output.note(message),
-  });
+  const resources = engineResources(invocation, options);
+  const more = { identity, resources };
+  await using repository = await openRepository(await repositoryOptions(invocation, options, "open", more));
+  const parent = await findParent(repository, options.parent, source, output, signal);
+  const profile = { resources, output, file: options.profile };
+  const result = await profiled(invocation, profile, () =>
+    backUp({
+      repository,
+      path: folder.includes("\uFFFD") ? path : folder, // Where it is not UTF-8, only a relative path leads there.
+      source,
+      description: "",
+      tags,
+      pins: [],
+      parent,
+      onFileError: options.onFileError,
+      clock: systemClock,
+      signal,
+      onProgress: ({ bytesDone, bytesTotal, filesDone }) =>
+        output.progress(() => `${filesDone} files, ${formatBytes(bytesDone)} of about ${formatBytes(bytesTotal)}`),
+      assertVolumeInUse: async () => undefined, // Nobody but the person at the terminal knows.
+      warn: (message) => output.note(message),
+    }),
+  );
   const { snapshot, readBytes, uploadedBytes, failures, changed, vanished, skipped } = result;
   const { files = 0, symlinks = 0, dirs: directories = 0, size: bytes = 0 } = snapshot.rootEntry.summary ?? {};
   if (failures.count > 0) output.note(`not in the snapshot: ${describeFailures(failures)}`);

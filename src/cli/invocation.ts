@@ -3,10 +3,11 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { openStore, type StoreLocation } from "../repository/blob/open-store.ts";
-import type { ClientIdentity } from "../repository/content/session.ts";
+import { openStore, putsInFlightOf, type StoreLocation } from "../repository/blob/open-store.ts";
+import { type EngineResources, openEngineResources } from "../repository/engine-resources.ts";
 import { type OpenOptions, openRepository, type Repository } from "../repository/repository.ts";
 import { CliError } from "./cli-error.ts";
+import { type EngineOptions, engineSettingsOf } from "./engine-options.ts";
 import type { ExitCode } from "./exit-code.ts";
 import { readPassword } from "./password.ts";
 import { requireUtf8 } from "./path-argument.ts";
@@ -92,14 +93,22 @@ export async function repositoryOptions(
   invocation: Invocation,
   options: CommonOptions,
   mode: "create" | "open" | "read-only",
-  identity?: ClientIdentity,
+  more: Pick<OpenOptions, "identity" | "resources"> = {},
 ): Promise<OpenOptions> {
   const { signal } = invocation;
   const output = outputOf(invocation, options);
   const { location, password } = await repositoryAccess(invocation, options, mode);
-  const store = await openStore(location, { mode, clock: systemClock, log: output.log(), signal });
+  const { resources } = more;
+  const store = await openStore(location, {
+    mode,
+    clock: systemClock,
+    log: output.log(),
+    signal,
+    ...(resources && { paces: resources }),
+  });
   const warn = (message: string): void => output.note(message);
-  return { store, password, clock: systemClock, signal, warn, ...(identity && { identity }) };
+  const putsInFlight = putsInFlightOf(location, resources?.kernel.conditions.parallelism ?? 1);
+  return { store, password, clock: systemClock, signal, warn, putsInFlight, ...more };
 }
 
 async function repositoryAccess(
@@ -132,6 +141,19 @@ async function repositoryAccess(
   });
 }
 
-export async function openForReading(invocation: Invocation, options: CommonOptions): Promise<Repository> {
-  return await openRepository(await repositoryOptions(invocation, options, "read-only"));
+/** What the process works with; made once a command. Errors: as `openEngineResources`. */
+export function engineResources(invocation: Invocation, options: CommonOptions & EngineOptions): EngineResources {
+  const output = outputOf(invocation, options);
+  return openEngineResources(engineSettingsOf(options), {
+    clock: systemClock,
+    warn: (message) => output.note(message),
+  });
+}
+
+export async function openForReading(
+  invocation: Invocation,
+  options: CommonOptions,
+  more: Pick<OpenOptions, "resources"> = {},
+): Promise<Repository> {
+  return await openRepository(await repositoryOptions(invocation, options, "read-only", more));
 }

@@ -8,13 +8,23 @@ import { type RestoreResult, restore } from "../restore/restore.ts";
 import { RestoreError } from "../restore/restore-error.ts";
 import { displayNameOf } from "../volume/entry-name.ts";
 import { attempt, VolumeError } from "../volume/volume-error.ts";
+import { addEngineOptions, type EngineOptions } from "./engine-options.ts";
 import { exitCodes } from "./exit-code.ts";
-import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
+import {
+  addRepositoryOptions,
+  type CommonOptions,
+  engineResources,
+  type Invocation,
+  openForReading,
+  outputOf,
+} from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
+import { profiled, profileOption } from "./profile.ts";
 import { findEntry } from "./snapshot-selection.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
-interface RestoreCommandOptions extends CommonOptions {
+interface RestoreCommandOptions extends CommonOptions, EngineOptions {
+  readonly profile?: string;
   readonly sparse: boolean;
 }
 
@@ -26,9 +36,11 @@ export function addRestoreCommand(program: Command, invocation: Invocation): voi
     .argument("<target>", "the folder; made if it is not there, and what it holds besides is kept");
   addRepositoryOptions(command)
     .addOption(new Option("--no-sparse", "write long runs of zeros out, instead of leaving holes"))
-    .action((selector: string, target: string, options: RestoreCommandOptions) =>
-      restoreSnapshot(invocation, selector, target, options),
-    );
+    .addOption(profileOption);
+  addEngineOptions(command);
+  command.action((selector: string, target: string, options: RestoreCommandOptions) =>
+    restoreSnapshot(invocation, selector, target, options),
+  );
 }
 
 async function restoreSnapshot(
@@ -40,19 +52,23 @@ async function restoreSnapshot(
   const { signal } = invocation;
   requireUtf8(target, cdThere);
   const output = outputOf(invocation, options);
-  await using repository = await openForReading(invocation, options);
+  const resources = engineResources(invocation, options);
+  await using repository = await openForReading(invocation, options, { resources });
   const { snapshot, entry } = await findEntry(repository, selector, output, signal);
   await makeTarget(target);
-  const result = await restore({
-    repository,
-    entry,
-    target,
-    zeros: options.sparse ? "holes" : "written",
-    signal,
-    warn: (message) => output.note(message),
-    onProgress: ({ bytesDone, bytesTotal, entriesDone }) =>
-      output.progress(() => `${entriesDone} entries, ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`),
-  }).catch((error: unknown) => {
+  const profile = { resources, output, file: options.profile };
+  const restoring = () =>
+    restore({
+      repository,
+      entry,
+      target,
+      zeros: options.sparse ? "holes" : "written",
+      signal,
+      warn: (message) => output.note(message),
+      onProgress: ({ bytesDone, bytesTotal, entriesDone }) =>
+        output.progress(() => `${entriesDone} entries, ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`),
+    });
+  const result = await profiled(invocation, profile, restoring).catch((error: unknown) => {
     throw error instanceof RestoreError && error.failures.length > 0 ? tellFailures(error, output) : error;
   });
   const { differences, ...counts } = result;

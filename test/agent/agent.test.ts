@@ -117,6 +117,7 @@ describe("an agent over a folder of resource files", () => {
     await node.addPod("db-0", { data: { "a.txt": "hello", "b.txt": "world!" } });
     const metrics = new AgentMetrics({
       ...{ node: "node-1", version: "1.2.3", clock: systemClock },
+      memoryUse: () => undefined,
       isEngineRunning: () => false,
     });
     const address = { host: "127.0.0.1", port: 0 };

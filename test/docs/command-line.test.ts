@@ -14,6 +14,8 @@ const documented = page.headings(3);
 const withoutRepository = ["fsb agent", "fsb node-agent server", "fsb check-node"];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
 const veleroFlags = flagsIn(page.section("Of a Velero server"));
+const engineFlags = flagsIn(page.section("What a run may take"));
+const withEngineFlags = ["fsb backup", "fsb restore", "fsb agent", "fsb node-agent server"];
 
 describe("docs/operations/command-line.md", () => {
   it("has a heading for each command, and for no other", async () => {
@@ -23,6 +25,7 @@ describe("docs/operations/command-line.md", () => {
   it("has every flag of every command, and no other", async () => {
     assert.equal(commonFlags.length, 3);
     assert.equal(veleroFlags.length, 7);
+    assert.equal(engineFlags.length, 7);
     for (const command of documented) {
       const inHelp = [...(await helpOf(command)).matchAll(/^ {2}(-.+?)(?: {2}|$)/gm)].map(
         (match) => match[1] as string,
@@ -31,6 +34,7 @@ describe("docs/operations/command-line.md", () => {
       const expected = [
         ...flagsIn(page.section(command)),
         ...(withoutRepository.includes(command) ? [] : ofRepository),
+        ...(withEngineFlags.includes(command) ? engineFlags : []),
       ];
       assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
     }

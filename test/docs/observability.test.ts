@@ -15,7 +15,13 @@ const sources = globSync("src/**/*.ts", { cwd: repositoryRoot }).map((file) =>
 
 describe("docs/operations/observability.md", () => {
   it("has every metric with its type, and no other", async () => {
-    const metrics = new AgentMetrics({ node: "n", version: "1", clock: systemClock, isEngineRunning: () => false });
+    const metrics = new AgentMetrics({
+      node: "n",
+      version: "1",
+      clock: systemClock,
+      isEngineRunning: () => false,
+      memoryUse: () => undefined,
+    });
     const types = [...(await metrics.text()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
       ([, name, type]) => `${name} ${type}`,
     );

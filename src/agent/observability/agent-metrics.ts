@@ -12,6 +12,7 @@ import Gauge from "prom-client/lib/gauge.js";
 import Histogram from "prom-client/lib/histogram.js";
 import Registry from "prom-client/lib/registry.js";
 import type { Clock } from "../../base/clock.ts";
+import type { MemoryUse } from "../../base/profile.ts";
 import type { StoreRequest } from "../engine/volume-work.ts";
 import type { PodVolumeResource } from "../velero/velero-resources.ts";
 import type { AgentLoad, AgentObserver, FileProblem, JobEnd, Operation } from "./agent-observer.ts";
@@ -43,6 +44,8 @@ export interface AgentMetricsOptions {
   readonly clock: Clock;
   /** Whether what only work needs is in memory. */
   isEngineRunning(): boolean;
+  /** Of the memory budget; undefined where nothing is known of it. */
+  memoryUse(): MemoryUse | undefined;
 }
 
 export class AgentMetrics implements AgentObserver {
@@ -220,7 +223,7 @@ export class AgentMetrics implements AgentObserver {
 
   /** Gauges that are looked at when somebody asks. */
   #addSampled(): void {
-    const { version, isEngineRunning } = this.#options;
+    const { version, isEngineRunning, memoryUse } = this.#options;
     const startedSeconds = this.#nowSeconds() - process.uptime();
     this.#gauge("fsb_build_info", "Always 1", ["version", "nodejs_version"]).set(
       { version, nodejs_version: process.versions.node },
@@ -231,6 +234,12 @@ export class AgentMetrics implements AgentObserver {
       for (const [kind, count] of Object.entries(this.#load().queued)) queued.set({ kind }, count);
     });
     this.#sampled("fsb_engine_running", "Whether what only work needs is in memory", () => (isEngineRunning() ? 1 : 0));
+    this.#sampled(
+      "fsb_memory_budget_bytes",
+      "Memory that buffers and indexes may take, 0 while there is no work",
+      () => memoryUse()?.limitBytes ?? 0,
+    );
+    this.#sampled("fsb_memory_used_bytes", "Memory of it that is charged", () => memoryUse()?.usedBytes ?? 0);
     // As Prometheus' clients of all languages call them.
     this.#sampled("process_resident_memory_bytes", "Resident memory size in bytes", () => process.memoryUsage.rss());
     this.#sampled("process_start_time_seconds", "Start time of the process since unix epoch", () => startedSeconds);

@@ -10,8 +10,12 @@ import { backupOf } from "../node-under-test.ts";
 const clock = new ManualClock(Date.UTC(2026, 0, 1));
 const nowSeconds = Date.UTC(2026, 0, 1) / 1000;
 
+const mebibyte = 2 ** 20;
+
 function newMetrics(isEngineRunning = () => false): AgentMetrics {
-  return new AgentMetrics({ node: "node-1", version: "1.2.3", clock, isEngineRunning });
+  const memoryUse = () =>
+    isEngineRunning() ? { limitBytes: 256 * mebibyte, usedBytes: 94 * mebibyte, peakBytes: 0 } : undefined;
+  return new AgentMetrics({ node: "node-1", version: "1.2.3", clock, isEngineRunning, memoryUse });
 }
 
 /** Values by name and labels, as the text has them. */
@@ -153,13 +157,18 @@ describe("the agent's own metrics", () => {
     let isRunning = false;
     const metrics = newMetrics(() => isRunning);
     metrics.loadKnown(() => load);
-    assert.equal((await valuesOf(metrics)).get("fsb_engine_running"), 0);
+    const before = await valuesOf(metrics);
+    for (const name of ["fsb_engine_running", "fsb_memory_budget_bytes", "fsb_memory_used_bytes"]) {
+      assert.equal(before.get(name), 0);
+    }
     load = { waiting: 3, queued: { PodVolumeBackup: 2 } };
     isRunning = true;
     const values = await valuesOf(metrics);
     assert.equal(values.get("fsb_waiting"), 3);
     assert.equal(values.get('fsb_queue_depth{kind="PodVolumeBackup"}'), 2);
     assert.equal(values.get("fsb_engine_running"), 1);
+    assert.equal(values.get("fsb_memory_budget_bytes"), 256 * mebibyte);
+    assert.equal(values.get("fsb_memory_used_bytes"), 94 * mebibyte);
     assert.equal(values.get(`fsb_build_info{version="1.2.3",nodejs_version="${process.versions.node}"}`), 1);
     assert.ok((values.get("process_resident_memory_bytes") ?? 0) > 1e6);
     const cpu = values.get("process_cpu_seconds_total") ?? 0;
