@@ -14,6 +14,7 @@
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
+import type { EngineSettings } from "../base/engine-settings.ts";
 import { isAbort } from "../base/errors.ts";
 import type { ListenAddress } from "../base/listen-address.ts";
 import type { Log } from "../base/log.ts";
@@ -37,7 +38,7 @@ import { type AgentObserver, blindObserver } from "./observability/agent-observe
 import { serveEndpoint } from "./observability/http-endpoint.ts";
 import { holdAsOnlyAgent } from "./only-agent.ts";
 import type { SourceStyle } from "./velero/backup-source.ts";
-import { readConcurrency } from "./velero/node-agent-config.ts";
+import { readNodeAgentSettings } from "./velero/node-agent-config.ts";
 import { KnownGeneration } from "./velero/velero-generation.ts";
 import {
   agentResourceTypes,
@@ -67,6 +68,8 @@ export interface AgentOptions {
   readonly veleroNamespace?: string;
   /** Backups and restores at once; default what the ConfigMap says, else 1, as Velero's. */
   readonly concurrency?: number;
+  /** Hears, before any work is done, what the ConfigMap says of what that may take. */
+  readonly onEngineSettings?: (settings: EngineSettings) => void;
   /** The name of a ConfigMap of Velero's namespace; default "node-agent-config", which need not exist. */
   readonly configMap?: string;
   /** How long to wait for a BackupRepository; default 10 minutes. */
@@ -169,9 +172,10 @@ async function prepare(
     },
   );
   await generation.now(signal);
-  if (options.concurrency !== undefined) return options.concurrency;
-  const read = () => readConcurrency(store, { veleroNamespace, node, configMap, log }, signal);
-  return await untilReachable(read, patience, signal);
+  const read = () => readNodeAgentSettings(store, { veleroNamespace, node, configMap, log }, signal);
+  const { concurrency, engine } = await untilReachable(read, patience, signal);
+  options.onEngineSettings?.(engine);
+  return options.concurrency ?? concurrency;
 }
 
 interface OpenResources extends AsyncDisposable {

@@ -1,4 +1,6 @@
-/** What may be said about all work of a process. Plain data, so that it can be sent to a thread. */
+/** What may be said about all work of a process, and how it is written. Plain data, so that it can be sent to a thread. */
+
+import { parseByteSize } from "./byte-size.ts";
 
 export interface EngineSettings {
   /** Threads that read, split, hash and open; undefined: the cores that this process may use. */
@@ -20,3 +22,42 @@ export const memoryBudgetBytesByDefault = 256 * 2 ** 20;
 export const memoryBudgetBytesMin = 128 * 2 ** 20;
 /** Slower, and one pack would take hours. */
 export const bytesPerSecondMin = 1000;
+
+/** What a text says, or why it says nothing, as "it must be …". */
+export type Parsed<Value> = { readonly value: Value } | { readonly problem: string };
+
+export function parseMemoryBudget(text: string): Parsed<number> {
+  return parseSize(text, memoryBudgetBytesMin, "128MiB");
+}
+
+/** Bytes a second. */
+export function parseRate(text: string): Parsed<number> {
+  return parseSize(text, bytesPerSecondMin, "1KB");
+}
+
+export function parseParallelism(text: string): Parsed<number> {
+  return parseWholeNumber(text, 1, 256);
+}
+
+export function parseNiceness(text: string): Parsed<number> {
+  return parseWholeNumber(text, 1, 19);
+}
+
+export function parseIoPriority(text: string): Parsed<"idle" | number> {
+  if (text === "idle") return { value: "idle" };
+  const match = /^best-effort(?::([0-7]))?$/.exec(text);
+  if (match !== null) return { value: Number(match[1] ?? 4) }; // 4 is what the system takes for those that say nothing.
+  return { problem: "it must be idle, best-effort, or best-effort:0 (first) to best-effort:7" };
+}
+
+function parseSize(text: string, least: number, leastAsText: string): Parsed<number> {
+  const value = parseByteSize(text);
+  if (value === undefined) return { problem: "it must be a size, as 20MB or 256MiB" };
+  return value < least ? { problem: `it must be at least ${leastAsText}` } : { value };
+}
+
+function parseWholeNumber(text: string, least: number, most: number): Parsed<number> {
+  const value = /^[0-9]{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return { value };
+  return { problem: `it must be a whole number from ${least} to ${most}` };
+}

@@ -152,6 +152,7 @@ export async function serveAsAgent(
       node: options.node,
       veleroNamespace: options.namespace,
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+      onEngineSettings: (settings) => work.configure(settings),
       ...(options.nodeAgentConfigmap ? { configMap: options.nodeAgentConfigmap } : {}),
       resourceTimeoutMs: options.resourceTimeout,
       ...(options.sourceStyle === "auto" ? {} : { sourceStyle: options.sourceStyle }),

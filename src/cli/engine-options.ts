@@ -1,8 +1,15 @@
 /** Flags about memory, processors, bandwidth and priority: the same for commands by hand and for the daemon. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseByteSize } from "../base/byte-size.ts";
-import { bytesPerSecondMin, type EngineSettings, memoryBudgetBytesMin } from "../base/engine-settings.ts";
+import {
+  type EngineSettings,
+  type Parsed,
+  parseIoPriority,
+  parseMemoryBudget,
+  parseNiceness,
+  parseParallelism,
+  parseRate,
+} from "../base/engine-settings.ts";
 
 export interface EngineOptions {
   readonly memoryBudget?: number;
@@ -19,12 +26,12 @@ export function addEngineOptions(command: Command): void {
     .addOption(
       new Option("--memory-budget <size>", "memory for buffers and indexes, as 256MiB (the default)")
         .env("FSB_MEMORY_BUDGET")
-        .argParser(parseMemoryBudget),
+        .argParser(by(parseMemoryBudget)),
     )
     .addOption(
       new Option("--parallelism <count>", "threads that read, split, hash and open (default: the cores there are)")
         .env("FSB_PARALLELISM")
-        .argParser((text) => parseWholeNumber(text, 1, 256)),
+        .argParser(by(parseParallelism)),
     )
     .addOption(rateOption("--upload-limit <rate>", "bytes a second to the repository, as 20MB", "FSB_UPLOAD_LIMIT"))
     .addOption(
@@ -34,12 +41,12 @@ export function addEngineOptions(command: Command): void {
     .addOption(
       new Option("--io-priority <idle|best-effort[:0-7]>", "of reading and writing, where the disk's scheduler has any")
         .env("FSB_IO_PRIORITY")
-        .argParser(parseIoPriority),
+        .argParser(by(parseIoPriority)),
     )
     .addOption(
       new Option("--nice <1-19>", "how far other processes are let go first")
         .env("FSB_NICE")
-        .argParser((text) => parseWholeNumber(text, 1, 19)),
+        .argParser(by(parseNiceness)),
     );
 }
 
@@ -57,31 +64,14 @@ export function engineSettingsOf(options: EngineOptions): EngineSettings {
 }
 
 function rateOption(flags: string, description: string, environment: string): Option {
-  return new Option(flags, description).env(environment).argParser((text) => {
-    return parseSize(text, bytesPerSecondMin, "1KB");
-  });
+  return new Option(flags, description).env(environment).argParser(by(parseRate));
 }
 
-function parseMemoryBudget(text: string): number {
-  return parseSize(text, memoryBudgetBytesMin, "128MiB");
-}
-
-function parseSize(text: string, least: number, leastAsText: string): number {
-  const bytes = parseByteSize(text);
-  if (bytes === undefined) throw new InvalidArgumentError("it must be a size, as 20MB or 256MiB");
-  if (bytes < least) throw new InvalidArgumentError(`it must be at least ${leastAsText}`);
-  return bytes;
-}
-
-function parseIoPriority(text: string): "idle" | number {
-  if (text === "idle") return "idle";
-  const [, level] = /^best-effort(?::([0-7]))?$/.exec(text) ?? [undefined, "none"];
-  if (level !== "none") return Number(level ?? 4);
-  throw new InvalidArgumentError("it must be idle, best-effort, or best-effort:0 (first) to best-effort:7");
-}
-
-function parseWholeNumber(text: string, least: number, most: number): number {
-  const value = /^[0-9]{1,4}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new InvalidArgumentError(`it must be a whole number from ${least} to ${most}`);
+/** As commander takes it. */
+function by<Value>(parse: (text: string) => Parsed<Value>): (text: string) => Value {
+  return (text) => {
+    const parsed = parse(text);
+    if ("problem" in parsed) throw new InvalidArgumentError(parsed.problem);
+    return parsed.value;
+  };
 }

@@ -60,9 +60,11 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
   /** Threads that have not ended yet, also those that are given up. */
   readonly #ending = new Set<Promise<void>>();
   #isDisposed = false;
+  #settings: EngineSettings;
 
   constructor(options: EngineThreadOptions) {
     this.#options = options;
+    this.#settings = options.settings ?? {};
     this.#clock = options.clock ?? systemClock;
     this.#idleMs = options.idleMs ?? 300_000;
   }
@@ -83,6 +85,11 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
 
   async restore(request: RestoreRequest, run: RestoreWorkRun): Promise<RestoreOutcome> {
     return (await this.#run({ do: "restore", request }, run)) as RestoreOutcome;
+  }
+
+  /** For threads that are started from now on; what was given when this was made goes first. */
+  configure(settings: EngineSettings): void {
+    this.#settings = { ...settings, ...this.#options.settings };
   }
 
   /** Into the log: where the time went since the thread was started. */
@@ -112,11 +119,11 @@ export class EngineThread implements VolumeWork, AsyncDisposable {
   }
 
   #start(): Thread {
-    const { log, program = engineProgram, heapMiBMax, settings = {} } = this.#options;
+    const { log, program = engineProgram, heapMiBMax } = this.#options;
     const thread: Thread = new Thread({
       program,
       heapMiBMax,
-      settings,
+      settings: this.#settings,
       log,
       onStoreRequests: (batch) => this.#options.onStoreRequests?.(batch),
       onUnusable: () => {

@@ -1,5 +1,6 @@
 /**
- * The ConfigMap of a node agent: of what stock agents read from it, only how many volumes are worked on at once.
+ * The ConfigMap of a node agent: of what stock agents read from it, only how many volumes are worked on at once; and under
+ * a key of its own, which they pass over, what this agent may take of its node.
  *
  * Nothing in it stops the agent: what cannot be used is said, with what to do, and the default counts. A stock agent of
  * 1.17 and later ends instead, and is restarted for ever, while the Velero server takes it for running.
@@ -7,6 +8,15 @@
  * Source: Velero pkg/nodeagent/node_agent.go and pkg/cmd/cli/nodeagent/server.go (getDataPathConcurrentNum), 1.14 to 1.18.
  */
 
+import {
+  type EngineSettings,
+  type Parsed,
+  parseIoPriority,
+  parseMemoryBudget,
+  parseNiceness,
+  parseParallelism,
+  parseRate,
+} from "../../base/engine-settings.ts";
 import { CodedError, explainInOneLine } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { fieldAt, isJsonObject, itemsAt, textsAt } from "../../kubernetes/json.ts";
@@ -19,11 +29,15 @@ import { configMaps, nodes } from "./velero-resources.ts";
 export const defaultConfigMapName = "node-agent-config";
 /** As Velero's. */
 export const defaultConcurrency = 1;
+/** Of what this agent reads and stock agents do not. */
+const engineKey = "fsb";
 
 export interface NodeAgentConfig {
   /** For nodes without a rule; undefined where it is not given or cannot be used. */
   readonly global: number | undefined;
   readonly perNode: readonly { readonly selector: LabelSelector; readonly number: number }[];
+  /** What is said of memory, threads, bandwidth and priority. */
+  readonly engine: EngineSettings;
   /** Keys that mean nothing to this agent. */
   readonly ignored: readonly string[];
   /** What cannot be used, as "loadConcurrency.globalConfig is no whole number above 0". */
@@ -40,7 +54,7 @@ export function parseNodeAgentConfig(data: ReadonlyMap<string, string>): NodeAge
   if (!isJsonObject(value)) return unusable(`its key ${[...data.keys()].join()} is no JSON object`);
   const load = value.loadConcurrency ?? {};
   const ignored = [
-    ...Object.keys(value).filter((key) => key !== "loadConcurrency"),
+    ...Object.keys(value).filter((key) => key !== "loadConcurrency" && key !== engineKey),
     ...Object.keys(isJsonObject(load) ? load : {})
       .filter((key) => key !== "globalConfig" && key !== "perNodeConfig")
       .map((key) => `loadConcurrency.${key}`),
@@ -58,7 +72,47 @@ export function parseNodeAgentConfig(data: ReadonlyMap<string, string>): NodeAge
     if (!isCount(number)) problems.push(`${where}.number is no whole number above 0`);
     return selector === undefined || !isCount(number) ? [] : [{ selector, number }];
   });
-  return { global: isCount(global) ? global : undefined, perNode, ignored, problems };
+  const { engine, unknown } = parseEngine(value[engineKey] ?? {}, problems);
+  return {
+    global: isCount(global) ? global : undefined,
+    perNode,
+    engine,
+    ignored: [...ignored, ...unknown],
+    problems,
+  };
+}
+
+const engineKeys: Readonly<
+  Record<string, { readonly setting: keyof EngineSettings; readonly parse: (text: string) => Parsed<"idle" | number> }>
+> = {
+  memoryBudget: { setting: "memoryBudgetBytes", parse: parseMemoryBudget },
+  parallelism: { setting: "parallelism", parse: parseParallelism },
+  uploadLimit: { setting: "uploadBytesPerSecond", parse: parseRate },
+  downloadLimit: { setting: "downloadBytesPerSecond", parse: parseRate },
+  readLimit: { setting: "readBytesPerSecond", parse: parseRate },
+  ioPriority: { setting: "ioPriority", parse: parseIoPriority },
+  nice: { setting: "niceness", parse: parseNiceness },
+};
+
+/** Of values that are texts or numbers. What cannot be used is added to the problems. */
+function parseEngine(value: unknown, problems: string[]): { engine: EngineSettings; unknown: readonly string[] } {
+  if (!isJsonObject(value)) {
+    problems.push(`${engineKey} is no object`);
+    return { engine: {}, unknown: [] };
+  }
+  const settings: [keyof EngineSettings, "idle" | number][] = [];
+  const unknown: string[] = [];
+  for (const [name, given] of Object.entries(value)) {
+    const known = Object.hasOwn(engineKeys, name) ? engineKeys[name] : undefined;
+    if (known === undefined) {
+      unknown.push(`${engineKey}.${name}`);
+      continue;
+    }
+    const parsed = known.parse(String(given));
+    if ("problem" in parsed) problems.push(`${engineKey}.${name}: ${parsed.problem}`);
+    else settings.push([known.setting, parsed.value]);
+  }
+  return { engine: Object.fromEntries(settings), unknown };
 }
 
 /** The smallest of the rules that match, else what holds for all nodes. Undefined labels: the node could not be read. */
@@ -71,8 +125,14 @@ export function decideConcurrency(config: NodeAgentConfig, labels: ReadonlyMap<s
   );
 }
 
-/** How many volumes this node works on at once. Errors: those that say that nothing can be read now. */
-export async function readConcurrency(
+export interface NodeAgentSettings {
+  /** How many volumes this node works on at once. */
+  readonly concurrency: number;
+  readonly engine: EngineSettings;
+}
+
+/** What is read once, at the start. Errors: those that say that nothing can be read now. */
+export async function readNodeAgentSettings(
   store: ResourceStore,
   options: {
     readonly veleroNamespace: string;
@@ -82,18 +142,19 @@ export async function readConcurrency(
     readonly log: Log;
   },
   signal: AbortSignal,
-): Promise<number> {
+): Promise<NodeAgentSettings> {
+  const defaults: NodeAgentSettings = { concurrency: defaultConcurrency, engine: {} };
   const name = options.configMap ?? defaultConfigMapName;
   const log = options.log.with({ configMap: `${options.veleroNamespace}/${name}` });
   const object = await tolerated(
     () => store.get(configMaps, { namespace: options.veleroNamespace, name }, { signal }),
     (because) => log.warn("Node agent ConfigMap cannot be read, using the defaults", { because }),
   );
-  if (object === "unreadable") return defaultConcurrency;
+  if (object === "unreadable") return defaults;
   if (object === undefined) {
     const hint = "make the ConfigMap, or take --node-agent-configmap away, and restart the agent";
     if (options.configMap !== undefined) log.warn("Node agent ConfigMap does not exist, using the defaults", { hint });
-    return defaultConcurrency;
+    return defaults;
   }
   const config = parseNodeAgentConfig(textsAt(object.content, "data"));
   if (config.problems.length > 0) {
@@ -114,8 +175,9 @@ export async function readConcurrency(
             log.warn("Node cannot be read, using the concurrency of all nodes", { node: options.node, because }),
         );
   const concurrency = decideConcurrency(config, node === "unreadable" ? undefined : node?.metadata.labels);
-  log.info("Read node agent ConfigMap", { concurrency });
-  return concurrency;
+  const { engine } = config;
+  log.info("Read node agent ConfigMap", { concurrency, ...engine });
+  return { concurrency, engine };
 }
 
 /** A right that is missing is no reason to wait. */
@@ -137,7 +199,7 @@ function isCount(value: unknown): value is number {
 }
 
 function unusable(problem: string): NodeAgentConfig {
-  return { global: undefined, perNode: [], ignored: [], problems: [problem] };
+  return { global: undefined, perNode: [], engine: {}, ignored: [], problems: [problem] };
 }
 
 function parseJson(text: string): unknown {

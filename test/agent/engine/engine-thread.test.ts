@@ -110,6 +110,32 @@ describe("the engine's thread", () => {
     assert.match(String(await told(none)), /there are none/);
   });
 
+  it("hands on what its work may take: what the ConfigMap says, and before it what was given", async () => {
+    await using thread = new EngineThread({ log: silentLog, settings: { parallelism: 1 } });
+    thread.configure({ parallelism: 3, memoryBudgetBytes: 1 });
+    const error = await told(thread.backUp(asked("anything"), running()));
+    assert.equal((error as { readonly code?: unknown }).code, "ENGINE_MEMORY_TOO_SMALL");
+    await using given = new EngineThread({ log: silentLog, settings: { memoryBudgetBytes: 2 ** 28 } });
+    given.configure({ memoryBudgetBytes: 1 });
+    const later = await told(given.backUp(asked("anything"), running()));
+    assert.equal((later as { readonly code?: unknown }).code, "BLOB_STORE_NOT_FOUND");
+  });
+
+  it("tells the profile into the log, and that there is none while nothing runs", async () => {
+    const lines: string[] = [];
+    const log = {
+      ...silentLog,
+      info: (message: string, fields = {}) => void lines.push(message + JSON.stringify(fields)),
+    };
+    await using thread = new EngineThread({ log });
+    thread.tellProfile();
+    assert.match(lines.join(), /Found no profile: the engine is not running/);
+    await told(thread.backUp(asked("anything"), running()));
+    thread.tellProfile();
+    await told(thread.backUp(asked("anything"), running())); // It is told in the order of what was asked.
+    assert.match(lines.join(), /Told the engine's profile.*wallSeconds.*limitBytes\\":268435456/);
+  });
+
   it("asks whether the volume is in use, and gets the answer as it was given", async () => {
     await using thread = scripted();
     let isInUse = true;

@@ -4,7 +4,7 @@ import { createAgentLog } from "../../../src/agent/observability/agent-log.ts";
 import {
   decideConcurrency,
   parseNodeAgentConfig,
-  readConcurrency,
+  readNodeAgentSettings,
 } from "../../../src/agent/velero/node-agent-config.ts";
 import type { JsonObject } from "../../../src/kubernetes/json.ts";
 import type { ObjectName, ResourceType } from "../../../src/kubernetes/kubernetes-object.ts";
@@ -54,6 +54,43 @@ describe("the node agent's ConfigMap", () => {
     }
   });
 
+  it("says under a key of its own what the work may take", () => {
+    const fsb = {
+      memoryBudget: "512Mi",
+      parallelism: 3,
+      uploadLimit: "20MB",
+      downloadLimit: 30_000_000,
+      readLimit: "1.5MiB",
+      ioPriority: "best-effort:6",
+      nice: "10",
+    };
+    const { engine, problems, ignored } = parse({ fsb });
+    assert.deepEqual([problems, ignored], [[], []]);
+    assert.deepEqual(engine, {
+      memoryBudgetBytes: 512 * 2 ** 20,
+      parallelism: 3,
+      uploadBytesPerSecond: 20_000_000,
+      downloadBytesPerSecond: 30_000_000,
+      readBytesPerSecond: 1.5 * 2 ** 20,
+      ioPriority: 6,
+      niceness: 10,
+    });
+    assert.deepEqual(parse({}).engine, {});
+  });
+
+  it("leaves out what cannot be used of it, and says so", () => {
+    const { engine, problems, ignored } = parse({
+      fsb: { memoryBudget: "1MiB", nice: { 5: 6 }, ioPriority: "idle", toString: "1", turbo: true },
+    });
+    assert.deepEqual(engine, { ioPriority: "idle" });
+    assert.deepEqual(ignored, ["fsb.toString", "fsb.turbo"]);
+    assert.deepEqual(problems, [
+      "fsb.memoryBudget: it must be at least 128MiB",
+      "fsb.nice: it must be a whole number from 1 to 19",
+    ]);
+    assert.deepEqual(parse({ fsb: 7 }).problems, ["fsb is no object"]);
+  });
+
   it("is not used when it has no key, or several, or no JSON", () => {
     const problemOf = (data: Record<string, string>) => parseNodeAgentConfig(new Map(Object.entries(data))).problems;
     assert.deepEqual(problemOf({}), ["it has no key in data"]);
@@ -73,7 +110,8 @@ describe("reading the node agent's ConfigMap", () => {
     const lines: string[] = [];
     const log = createAgentLog({ format: "text", level: "warning", write: (line) => void lines.push(line) });
     const options = { veleroNamespace: "velero", node: "node-1", configMap, log };
-    return { concurrency: await readConcurrency(store, options, new AbortController().signal), lines };
+    const { concurrency } = await readNodeAgentSettings(store, options, new AbortController().signal);
+    return { concurrency, lines };
   };
 
   it("takes the node's labels into account", async () => {
