@@ -66,7 +66,7 @@ async function backup(invocation: Invocation, path: string, options: BackupComma
   const source = options.source === undefined ? ownSource(folder) : parseSource(options.source);
   const tags = parseTags(options.tag);
   const identity = { userName: source.userName, hostName: source.host };
-  const resources = engineResources(invocation, options);
+  const resources = await engineResources(invocation, options);
   const more = { identity, resources };
   await using repository = await openRepository(await repositoryOptions(invocation, options, "open", more));
   const parent = await findParent(repository, options.parent, source, output, signal);

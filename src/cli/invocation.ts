@@ -142,9 +142,12 @@ async function repositoryAccess(
 }
 
 /** What the process works with; made once a command. Errors: as `openEngineResources`. */
-export function engineResources(invocation: Invocation, options: CommonOptions & EngineOptions): EngineResources {
+export async function engineResources(
+  invocation: Invocation,
+  options: CommonOptions & EngineOptions,
+): Promise<EngineResources> {
   const output = outputOf(invocation, options);
-  return openEngineResources(engineSettingsOf(options), {
+  return await openEngineResources(engineSettingsOf(options), {
     clock: systemClock,
     warn: (message) => output.note(message),
   });

@@ -52,7 +52,7 @@ async function restoreSnapshot(
   const { signal } = invocation;
   requireUtf8(target, cdThere);
   const output = outputOf(invocation, options);
-  const resources = engineResources(invocation, options);
+  const resources = await engineResources(invocation, options);
   await using repository = await openForReading(invocation, options, { resources });
   const { snapshot, entry } = await findEntry(repository, selector, output, signal);
   await makeTarget(target);

@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { chooseKernel } from "../../src/kernel/choose-kernel.ts";
 import type { NativeAddon } from "../../src/kernel/native/addon.ts";
 
-const loads = (): NativeAddon => ({}) as NativeAddon;
+const loads = (): NativeAddon => {
+  class Conditions {
+    readonly adopt = (): number => 0;
+  }
+  return { Conditions } as unknown as NativeAddon;
+};
 const doesNot = (): NativeAddon => {
   throw new Error("no such file\nRequire stack: …");
 };

@@ -48,7 +48,7 @@ interface Kernels {
 /** Undefined when the test was skipped because there is no native kernel. */
 function requireKernels(t: TestContext): Kernels | undefined {
   if (nativeAddon instanceof Error) return lacking(t, `no native kernel: ${nativeAddon.message}`);
-  return { native: createNativeKernel(nativeAddon, threads), typescript: typescriptKernel };
+  return { native: createNativeKernel(nativeAddon, { parallelism: threads }), typescript: typescriptKernel };
 }
 
 type Outcome = { readonly counts: Readonly<Record<string, number>> } | { readonly failures: readonly string[] };
