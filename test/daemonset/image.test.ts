@@ -41,7 +41,7 @@ describe("the image", () => {
   const without: Readonly<Record<string, RegExp>> = {
     DAC_OVERRIDE: /database: list: EACCES/,
     CHOWN: /database\/table: owner is 0:0, not 999:1000 \(EPERM\)/,
-    FOWNER: /database\/unreadable: mode is 0600, not 0000 \(EPERM\)/,
+    FOWNER: /database\/shared: mode is 0700, not 2770 \(EPERM\)/,
     FSETID: /everyone\/group-program: mode is 0755, not 2755/,
   };
 

@@ -546,7 +546,7 @@ mod tests {
         }
         assert_eq!(warnings, []);
 
-        let run = TreeRun::start(open(&volume.0), b"root", Some(&parent), &second, 2).unwrap();
+        let run = start(open(&volume.0), Some(&parent), &second);
         loop {
             let batch = run.next(&mut second, 1).unwrap();
             warnings.extend(batch.reports);
