@@ -131,6 +131,18 @@ function plain({ failures, changed, vanished, skipped, ...result }: BackupResult
   return { ...result, lists };
 }
 
+test("the list of a large file's chunks is stored before the next file by either walk", async (t) => {
+  if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
+  const volume = join(temporaryFolder(t), "volume");
+  fs.mkdirSync(volume);
+  fs.writeFileSync(join(volume, "a"), bytes.subarray(0, 11 << 20));
+  fs.writeFileSync(join(volume, "b"), "next");
+  const native = await storedBy(createNativeKernel(nativeAddon, { parallelism: 2 }), () => volume);
+  const expected = await storedBy(reference, () => volume);
+  assert.deepEqual(native.results, expected.results);
+  assert.deepEqual(native.blobs, expected.blobs);
+});
+
 test("both walks store the same blobs and tell the same of any tree, with any number of threads", async (t) => {
   if (nativeAddon instanceof Error) return lacking(t, nativeAddon.message);
   const addon = nativeAddon;

@@ -75,8 +75,10 @@ export class TypeScriptPacker implements Packer {
     let batch: StoreEvent[] = [];
     for await (const event of this.#storeEach(folderFd, files, signal)) {
       batch.push(event);
-      // A pack or a piece of a large file goes out at once: what the caller does with it bounds the memory.
-      if (event.kind !== "file" || batch.length >= eventsPerBatch) {
+      // A pack or a piece of a large file goes out at once: what the caller does with it bounds the memory. So does the end
+      // of a file that came in pieces, for the list of its chunks is stored before the next file.
+      const waits = event.kind === "file" && event.chunks.length > 0;
+      if (!waits || batch.length >= eventsPerBatch) {
         yield batch;
         batch = [];
       }
