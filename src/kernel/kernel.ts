@@ -10,6 +10,7 @@
  */
 
 import { CodedError } from "../base/errors.ts";
+import type { MemoryShare } from "../base/memory-budget.ts";
 import type { KernelProfile } from "../base/profile.ts";
 import type { ContentTable } from "./content-table.ts";
 
@@ -285,6 +286,8 @@ export interface TreeRestoreOptions {
   readonly entry: StoredEntry;
   /** "holes" leaves long runs of zeros unwritten. */
   readonly zeros: "written" | "holes";
+  /** Charged with what the run may hold, until it is disposed. */
+  readonly share: MemoryShare;
   readonly random: (count: number) => Uint8Array;
 }
 

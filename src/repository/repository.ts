@@ -237,7 +237,13 @@ export class Repository implements AsyncDisposable {
   restoreTree(options: Pick<TreeRestoreOptions, "targetFd" | "entry" | "zeros">): TreeRestore | undefined {
     const { kernel } = this.#resources;
     const { tables } = this.index;
-    return kernel.restoreTree?.({ ...options, format: this.#kernelFormat, tables, random: this.#random });
+    return kernel.restoreTree?.({
+      ...options,
+      format: this.#kernelFormat,
+      tables,
+      share: this.#share,
+      random: this.#random,
+    });
   }
 
   /** For who leaves the store open. */

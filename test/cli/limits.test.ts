@@ -65,7 +65,10 @@ describe("what a run may take", () => {
     const target = join(folder, "target");
     await fsb(["restore", "latest", target, ...limits, "--profile", file, ...repo]);
     const restored = readProfile(file);
-    for (const stage of ["fetch", "open"]) assert.ok(restored.seconds[stage], stage);
+    const ofThreads = restored.kernel === "native" ? ["write", "attributes", "sync"] : [];
+    for (const stage of ["fetch", "open", ...ofThreads]) assert.ok(stage in restored.seconds, stage);
+    assert.ok(restored.queues["ranges in flight"]?.max);
+    assert.ok(restored.memory.peakBytes <= restored.memory.limitBytes);
     assert.ok(readFileSync(join(target, "file")).equals(readFileSync(join(volume, "file"))));
   });
 

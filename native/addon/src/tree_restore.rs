@@ -14,7 +14,7 @@ use napi::bindgen_prelude::{AsyncTask, Error, Object, Result, Uint8Array, Uint32
 use napi::{Env, JsDeferred, Task};
 use napi_derive::napi;
 
-use super::{caught, hasher, misused, not_started, own_descriptor};
+use super::{Conditions, caught, hasher, misused, not_started, own_descriptor};
 
 #[napi(object)]
 pub struct PlacedTableBytes {
@@ -87,9 +87,8 @@ pub struct TreeRestoreOptions {
     pub leaves_holes: bool,
     /// 32 bytes, of which all randomness of the run is made.
     pub seed: Uint8Array,
-    /// How many threads open and write.
-    pub threads: u32,
     pub fetched_bytes_max: f64,
+    pub expanded_bytes_max: f64,
 }
 
 #[napi(object)]
@@ -253,8 +252,13 @@ pub struct TreeRestore {
 
 type Answer = JsDeferred<RestoreBatch, Box<dyn FnOnce(Env) -> Result<RestoreBatch> + Send>>;
 
+fn adopt(run: &RestoreRun) {
+    let _ = run.conditions().adopt(); // Whether it can be had was told when the conditions were made.
+}
+
 /// Until nobody can ask any more.
 fn answer_each(run: &RestoreRun, asked: Receiver<Answer>) {
+    adopt(run);
     for answer in asked {
         match caught(|| run.next()) {
             Ok(Ok(batch)) => answer.resolve(Box::new(|_| Ok(batch.into()))),
@@ -270,7 +274,7 @@ fn answer_each(run: &RestoreRun, asked: Receiver<Answer>) {
 #[napi]
 impl TreeRestore {
     #[napi(constructor, catch_unwind)]
-    pub fn new(options: TreeRestoreOptions) -> Result<Self> {
+    pub fn new(conditions: &Conditions, options: TreeRestoreOptions) -> Result<Self> {
         let seed: [u8; SEED_BYTES] = options.seed[..].try_into().map_err(|_| misused("a seed has 32 bytes"))?;
         let run = RestoreRun::new(restore::RestoreOptions {
             hasher: hasher(&options.hash_secret)?,
@@ -280,8 +284,9 @@ impl TreeRestore {
             entry: options.entry.into(),
             zeros: if options.leaves_holes { Zeros::Holes } else { Zeros::Written },
             seed,
-            threads: options.threads as usize,
+            conditions: Arc::clone(&conditions.shared),
             fetched_bytes_max: options.fetched_bytes_max as u64,
+            expanded_bytes_max: options.expanded_bytes_max as u64,
         });
         let run = Arc::new(run.map_err(not_started)?);
         let (asked, asks) = channel();
@@ -352,6 +357,7 @@ impl Task for SyncTarget {
     type JsValue = i32;
 
     fn compute(&mut self) -> Result<i32> {
+        adopt(&self.run);
         caught(|| self.run.sync().err().map_or(0, Errno::raw_os_error))
     }
 
@@ -369,6 +375,7 @@ impl Task for CloseRestore {
     type JsValue = ();
 
     fn compute(&mut self) -> Result<()> {
+        adopt(&self.run);
         caught(|| self.run.close())
     }
 

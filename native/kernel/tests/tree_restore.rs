@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use fsb_kernel::conditions::Conditions;
 use fsb_kernel::content_table::{KEY_BYTES, Key, KnownTable, PackTableBuilder};
 use fsb_kernel::hashing::ContentHasher;
 use fsb_kernel::indirect_list::push_indirect_list;
@@ -104,8 +106,9 @@ fn start(pack: &Pack, target: &Target, root: ObjectId, threads: usize) -> Restor
         entry: entry("root", EntryKind::Folder, 0, root).into(),
         zeros: Zeros::Holes,
         seed: [5; 32],
-        threads,
+        conditions: Arc::new(Conditions::new(threads)),
         fetched_bytes_max: 1 << 20,
+        expanded_bytes_max: 0,
     })
     .unwrap()
 }

@@ -175,8 +175,8 @@ export interface NativeTreeRestoreOptions {
   readonly leavesHoles: boolean;
   /** 32 bytes, of which all randomness of the run is made. */
   readonly seed: Uint8Array;
-  readonly threads: number;
   readonly fetchedBytesMax: number;
+  readonly expandedBytesMax: number;
 }
 
 export interface NativeFoundAttributes {
@@ -252,7 +252,7 @@ export interface NativeAddon {
   mergeTables(tables: readonly NativeTableToMerge[], packNames: Uint8Array, nameEnds: Uint32Array): Promise<Uint8Array>;
   readonly Conditions: new (options: NativeConditionsOptions) => NativeConditions;
   readonly Packer: new (conditions: NativeConditions, options: NativePackerOptions) => NativePacker;
-  readonly TreeRestore: new (options: NativeTreeRestoreOptions) => NativeTreeRestore;
+  readonly TreeRestore: new (conditions: NativeConditions, options: NativeTreeRestoreOptions) => NativeTreeRestore;
 }
 
 export const addonPath = fileURLToPath(

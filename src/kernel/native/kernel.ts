@@ -72,7 +72,7 @@ export function createNativeKernel(
     openIndex: async ({ contentSecret }, sealed, iv) => tableOf(await addon.openIndex(contentSecret, sealed, iv)),
     mergeTables: (tables) => mergeTables(addon, tables),
     createPacker: (options) => new NativeKernelPacker(addon, native, options),
-    restoreTree: (options) => new NativeKernelTreeRestore(addon, options, parallelism),
+    restoreTree: (options) => new NativeKernelTreeRestore(addon, native, options),
   };
 }
 

@@ -15,6 +15,7 @@ import type {
 } from "../kernel.ts";
 import type {
   NativeAddon,
+  NativeConditions,
   NativeFoundAttributes,
   NativePlacedTable,
   NativeRestoreBatch,
@@ -25,18 +26,26 @@ import type {
 const seedBytes = 32;
 /** Asked for and not yet written; a range has up to 10 MiB and one content, so there are mostly three of them. */
 const fetchedBytesMax = 28 << 20;
+/** With the one that goes beyond. */
+const fetchedBytesCharged = 40 << 20;
+/** What compressed contents become; a range has up to 32 MiB of it. Less where less is free. */
+const expandedBytesMax = 64 << 20;
 const nsPerSecond = 1_000_000_000n;
 const entryKinds = ["file", "folder", "symlink", "error"] as const;
 const leftKinds = ["entry", "below", "finish"] as const;
 
 export class NativeKernelTreeRestore implements TreeRestore {
   readonly #native: NativeTreeRestore;
+  readonly #charges: DisposableStack;
   #tables: readonly ContentTable[];
 
-  constructor(addon: NativeAddon, options: TreeRestoreOptions, threads: number) {
-    const { format, tables, targetFd, entry, zeros, random } = options;
+  constructor(addon: NativeAddon, conditions: NativeConditions, options: TreeRestoreOptions) {
+    const { format, tables, targetFd, entry, zeros, share, random } = options;
     this.#tables = tables;
-    this.#native = new addon.TreeRestore({
+    using charges = new DisposableStack();
+    const expanded = charges.use(share.takeFree(expandedBytesMax));
+    charges.use(share.takeOwn(fetchedBytesCharged));
+    this.#native = new addon.TreeRestore(conditions, {
       hashSecret: format.hashSecret,
       contentSecret: format.contentSecret,
       tables: tables.map(nativeTable),
@@ -44,9 +53,10 @@ export class NativeKernelTreeRestore implements TreeRestore {
       entry: nativeEntry(entry),
       leavesHoles: zeros === "holes",
       seed: random(seedBytes),
-      threads,
       fetchedBytesMax,
+      expandedBytesMax: expanded.bytes,
     });
+    this.#charges = charges.move();
   }
 
   async next(signal: AbortSignal): Promise<TreeRestoreBatch> {
@@ -95,6 +105,7 @@ export class NativeKernelTreeRestore implements TreeRestore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#native.close();
+    this.#charges.dispose();
   }
 
   #read({ ranges, objects, left, differences, released, isLast, ...counts }: NativeRestoreBatch): TreeRestoreBatch {

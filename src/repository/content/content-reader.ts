@@ -121,8 +121,9 @@ export class ContentReader {
 
   /** Part of a pack as it is stored; undefined where the pack, or so much of it, is not there. BlobError. */
   async fetch(packId: string, options: GetOptions): Promise<Uint8Array | undefined> {
+    const { store, profile } = this.#options;
     try {
-      return await this.#options.store.get(parseBlobId(packId), options);
+      return await profile.time("fetch", () => store.get(parseBlobId(packId), options));
     } catch (cause) {
       if (hasCode(cause, "BLOB_NOT_FOUND") || hasCode(cause, "BLOB_RANGE_INVALID")) return undefined;
       throw cause;

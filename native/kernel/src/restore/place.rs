@@ -38,6 +38,10 @@ pub struct Place {
 }
 
 impl Place {
+    fn expanded_bytes(&self) -> u64 {
+        if self.compression_id == 0 { 0 } else { self.original_length.into() }
+    }
+
     fn end(&self) -> u64 {
         self.offset + u64::from(self.packed_length)
     }
@@ -71,6 +75,8 @@ pub struct Range<T> {
     pub start: u64,
     pub end: u64,
     plain_bytes: u64,
+    /// Of what is compressed: it is not opened in place.
+    pub expanded_bytes: u64,
     pub items: Vec<(Place, T)>,
 }
 
@@ -97,6 +103,7 @@ pub fn ranges_of<T>(mut items: Vec<(Place, T)>) -> Vec<Range<T>> {
             Some(last) => {
                 last.end = last.end.max(place.end());
                 last.plain_bytes += u64::from(place.original_length);
+                last.expanded_bytes += place.expanded_bytes();
                 last.items.push((place, item));
             }
             None => ranges.push(Range {
@@ -104,6 +111,7 @@ pub fn ranges_of<T>(mut items: Vec<(Place, T)>) -> Vec<Range<T>> {
                 start: place.offset,
                 end: place.end(),
                 plain_bytes: place.original_length.into(),
+                expanded_bytes: place.expanded_bytes(),
                 items: vec![(place, item)],
             }),
         }

@@ -2,7 +2,8 @@
 //!
 //! Threads walk, open and write; who drives the run pulls batches of what it needs (`next`), and hands in answers between
 //! two pulls. Nothing here waits for an answer while there is something else to do. In memory are: the ranges that were
-//! asked for (`fetched_bytes_max`, and one more), a path of folders with those ahead of it, and a batch of entries.
+//! asked for (`fetched_bytes_max`, and one more), what becomes of compressed ones (`expanded_bytes_max`, and one more), a path
+//! of folders with those ahead of it, and a batch of entries.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +21,9 @@ use super::opening::open_all;
 use super::place::{Place, PlacedTable, Range, ranges_of};
 use super::tree::{Folder, Item, LargeFile, ObjectBytes, ObjectSlot, Slot};
 use super::walk::{Step, Walk};
+use crate::conditions::Conditions;
 use crate::hashing::ContentHasher;
+use crate::profile::{Queue, Stage};
 use crate::random_stream::{RandomStream, SEED_BYTES};
 use crate::sealing::Sealer;
 use crate::volume::attributes::{Attributes, Difference, Newborn, apply};
@@ -34,6 +37,8 @@ const THREADS_MAX: usize = 16;
 const QUIET_MAX: Duration = Duration::from_millis(100);
 /// Of differences in one run; of those beyond it no path is told.
 const PATHS_MAX: u64 = 100;
+/// Writing fewer bytes takes little more than a look at the clock.
+const SHORT_WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// The run was cancelled, or ended because a thread of it panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +69,11 @@ pub struct RestoreOptions {
     pub zeros: Zeros,
     /// Of which all randomness of the run is made.
     pub seed: [u8; SEED_BYTES],
-    pub threads: usize,
+    pub conditions: Arc<Conditions>,
     /// Bytes that are asked for and not yet written, about.
     pub fetched_bytes_max: u64,
+    /// Of what compressed contents among them become. With none, ranges that have such come one by one.
+    pub expanded_bytes_max: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +158,9 @@ pub struct Shared {
     zeros: Zeros,
     newborn: Newborn,
     tables: RwLock<Arc<Vec<PlacedTable>>>,
+    conditions: Arc<Conditions>,
     fetched_bytes_max: u64,
+    expanded_bytes_max: u64,
     files: AtomicU64,
     folders: AtomicU64,
     symlinks: AtomicU64,
@@ -177,8 +186,10 @@ struct State {
     objects_to_ask: VecDeque<Range<Item>>,
     files_to_ask: VecDeque<Range<Item>>,
     asked: HashMap<u32, Range<Item>>,
-    /// Of those that are asked for or being worked at.
+    /// Those that are asked for or being worked at, and their bytes.
+    ranges_ahead: usize,
     fetched_bytes: u64,
+    expanded_bytes: u64,
     answered: VecDeque<Answer>,
     read_objects_to_ask: Vec<WantedObject>,
     read_objects: HashMap<u32, Arc<ObjectSlot>>,
@@ -212,7 +223,9 @@ enum Job {
 
 impl RestoreRun {
     pub fn new(options: RestoreOptions) -> std::io::Result<Self> {
-        let RestoreOptions { hasher, sealer, tables, target, entry, zeros, seed, threads, fetched_bytes_max } = options;
+        let RestoreOptions { hasher, sealer, tables, target, entry, zeros, seed, .. } = options;
+        let RestoreOptions { conditions, fetched_bytes_max, expanded_bytes_max, .. } = options;
+        let threads = conditions.threads;
         let synced = target.try_clone()?;
         let calls = SystemCalls::probe(&target);
         let open = OpenFolder::root(target, calls);
@@ -224,7 +237,9 @@ impl RestoreRun {
             zeros,
             newborn: Newborn::default(),
             tables: RwLock::new(Arc::new(tables)),
+            conditions,
             fetched_bytes_max,
+            expanded_bytes_max,
             files: AtomicU64::new(0),
             folders: AtomicU64::new(0),
             symlinks: AtomicU64::new(0),
@@ -251,6 +266,11 @@ impl RestoreRun {
         Ok(run)
     }
 
+    /// For who works for it on a thread of another's.
+    pub fn conditions(&self) -> &Conditions {
+        &self.shared.conditions
+    }
+
     /// What there is to be told, once there is something. Not called again before it has returned.
     pub fn next(&self) -> Result<Batch, Interrupted> {
         let mut state = self.shared.lock();
@@ -258,7 +278,7 @@ impl RestoreRun {
             if let Some(interrupted) = state.interrupted {
                 return Err(interrupted);
             }
-            let mut batch = state.tell(self.shared.fetched_bytes_max);
+            let mut batch = state.tell(&self.shared);
             batch.counts = self.shared.counts();
             batch.is_last = state.is_done();
             let is_told = batch.ranges.is_empty()
@@ -330,7 +350,7 @@ impl RestoreRun {
 
     /// Returns once the target's file system has written what it holds in memory.
     pub fn sync(&self) -> Result<(), Errno> {
-        retrying(|| syncfs(&self.target))
+        self.shared.conditions.profile.time(Stage::Sync, || retrying(|| syncfs(&self.target)))
     }
 
     /// The run ends as soon as may be; a `next` that waits returns.
@@ -366,12 +386,15 @@ impl Drop for RestoreRun {
 
 impl State {
     /// What is known by now, leaving behind what would be too much at once.
-    fn tell(&mut self, fetched_bytes_max: u64) -> Batch {
+    fn tell(&mut self, run: &Shared) -> Batch {
         let mut batch = Batch::default();
-        while self.fetched_bytes < fetched_bytes_max || !self.objects_to_ask.is_empty() {
+        while self.has_room(run) || !self.objects_to_ask.is_empty() {
             let Some(range) = self.objects_to_ask.pop_front().or_else(|| self.files_to_ask.pop_front()) else { break };
             let number = self.next_number();
             self.fetched_bytes += range.length();
+            self.expanded_bytes += range.expanded_bytes;
+            self.ranges_ahead += 1;
+            run.conditions.profile.queue(Queue::RangesAhead, self.ranges_ahead);
             let (table, pack) = range.pack;
             batch.ranges.push(WantedRange { number, table, pack, offset: range.start, length: range.length() });
             self.asked.insert(number, range);
@@ -385,6 +408,10 @@ impl State {
         batch.differences = std::mem::take(&mut self.differences);
         batch.released = std::mem::take(&mut self.released);
         batch
+    }
+
+    fn has_room(&self, run: &Shared) -> bool {
+        self.fetched_bytes < run.fetched_bytes_max && self.expanded_bytes <= run.expanded_bytes_max
     }
 
     fn note_happening(&mut self) {
@@ -459,6 +486,10 @@ impl Shared {
         Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
     pub fn is_interrupted(&self) -> bool {
         self.is_interrupted.load(Ordering::Relaxed)
     }
@@ -520,7 +551,8 @@ impl Shared {
             return None;
         }
         let created_mode = folder.is_new.then_some(0o700);
-        match apply(&folder.open, &entry.attributes, None, created_mode, &self.newborn) {
+        let apply = || apply(&folder.open, &entry.attributes, None, created_mode, &self.newborn);
+        match self.conditions.profile.time_short(Stage::Attributes, apply) {
             Ok(difference) => {
                 self.folders.fetch_add(1, Ordering::Relaxed);
                 self.open_folders.fetch_sub(1, Ordering::Relaxed);
@@ -554,7 +586,8 @@ impl Shared {
     }
 
     fn commit(&self, file: NewFile, folder: &Folder, entry: &Entry) -> bool {
-        match file.commit(&folder.open, &entry.name, entry.size, &entry.attributes, &self.newborn) {
+        let commit = || file.commit(&folder.open, &entry.name, entry.size, &entry.attributes, &self.newborn);
+        match self.conditions.profile.time_short(Stage::Attributes, commit) {
             Ok(difference) => {
                 self.files.fetch_add(1, Ordering::Relaxed);
                 if let Some(difference) = difference {
@@ -599,6 +632,7 @@ impl Shared {
 
     /// A thread of the pool.
     fn serve(&self, mut random: RandomStream) {
+        let _ = self.conditions.adopt(); // Whether it can be had was told when the conditions were made.
         let mut state = self.lock();
         while !state.ended {
             match state.claim() {
@@ -632,13 +666,16 @@ impl Shared {
                 state.walk_waits = step != Step::Full && !is_new && state.happened == happened;
             }
             Job::Open((number, range, bytes)) => {
-                let length = range.length();
+                let (length, expanded_bytes) = (range.length(), range.expanded_bytes);
                 match bytes {
                     Some(bytes) => self.open(range, bytes, random),
                     None => range.items.into_iter().for_each(|(_, item)| self.abandon(item)),
                 }
                 let mut state = self.lock();
                 state.fetched_bytes -= length;
+                state.expanded_bytes -= expanded_bytes;
+                state.ranges_ahead -= 1;
+                self.conditions.profile.queue(Queue::RangesAhead, state.ranges_ahead);
                 state.released.push(number);
                 state.note_happening();
             }
@@ -655,7 +692,8 @@ impl Shared {
             return range.items.into_iter().for_each(|(_, item)| self.abandon(item));
         }
         let places = range.items.iter().map(|(place, _)| place);
-        let opened = open_all(&self.hasher, &self.sealer, bytes, range.start, places);
+        let open = || open_all(&self.hasher, &self.sealer, bytes, range.start, places);
+        let opened = self.conditions.profile.time(Stage::Open, open);
         for (number, (_, item)) in range.items.into_iter().enumerate() {
             if self.is_interrupted() {
                 return;
@@ -672,7 +710,8 @@ impl Shared {
             Item::Object(slot) => slot.fill(Slot::There(Box::new(plain.to_vec()))),
             Item::Whole { folder, entry } if entry.kind == EntryKind::Symlink => {
                 let temporary = TemporaryName::draw(random);
-                match make_symlink(&folder.open, &entry.name, plain, &entry.attributes, &temporary) {
+                let make = || make_symlink(&folder.open, &entry.name, plain, &entry.attributes, &temporary);
+                match self.conditions.profile.time_short(Stage::Write, make) {
                     Ok(difference) => {
                         self.symlinks.fetch_add(1, Ordering::Relaxed);
                         if let Some(difference) = difference {
@@ -692,7 +731,8 @@ impl Shared {
             }
             Item::Chunk { file, position } => {
                 let made = file.file.get_or_init(|| self.create(&file.folder, &file.entry, random));
-                if made.as_ref().is_ok_and(|made| made.write_at(plain, position).is_ok()) {
+                let write = |made: &NewFile| self.time_write(plain, || made.write_at(plain, position));
+                if made.as_ref().is_ok_and(|made| write(made).is_ok()) {
                     file.note_written(plain.len());
                     self.bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
                 }
@@ -702,13 +742,26 @@ impl Shared {
     }
 
     fn write_whole(&self, folder: &Folder, entry: &Entry, plain: &[u8], random: &mut RandomStream) -> bool {
-        let Ok(file) = self.create(folder, entry, random) else { return false };
-        if file.write_at(plain, 0).is_err() {
-            file.discard(&folder.open);
-            return false;
-        }
+        let write = || {
+            let file = self.create(folder, entry, random).ok()?;
+            if file.write_at(plain, 0).is_err() {
+                file.discard(&folder.open);
+                return None;
+            }
+            Some(file)
+        };
+        let Some(file) = self.time_write(plain, write) else { return false };
         self.bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
         self.commit(file, folder, entry)
+    }
+
+    fn time_write<T>(&self, plain: &[u8], write: impl FnOnce() -> T) -> T {
+        let profile = &self.conditions.profile;
+        if plain.len() > SHORT_WRITE_BYTES_MAX {
+            profile.time(Stage::Write, write)
+        } else {
+            profile.time_short(Stage::Write, write)
+        }
     }
 
     fn create(&self, folder: &Folder, entry: &Entry, random: &mut RandomStream) -> Result<NewFile, Errno> {

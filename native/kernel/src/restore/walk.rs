@@ -11,6 +11,7 @@ use super::tree::{Folder, Item, LargeFile, ObjectBytes, ObjectSlot, Slot};
 use crate::content_table::Key;
 use crate::indirect_list::iterate_indirect_list;
 use crate::object_id::ObjectId;
+use crate::profile::Stage;
 use crate::snapshot::folder_object::{EntryCursor, decode_folder};
 use crate::volume::make_folder::{MadeFolder, make_folder};
 use crate::volume::make_symlink::TARGET_BYTES_MAX;
@@ -243,7 +244,8 @@ impl Walk {
     }
 
     fn descend(&mut self, run: &Shared, parent: Arc<Folder>, entry: Entry, object: Option<ObjectBytes>) {
-        match make_folder(&parent.open, &entry.name) {
+        let make = || make_folder(&parent.open, &entry.name);
+        match run.conditions().profile.time_short(Stage::Write, make) {
             Ok(MadeFolder { folder: open, is_new }) => {
                 run.note_opened();
                 let (parent, entry) = (Some(parent), Some(entry));
