@@ -21,7 +21,7 @@ import { BackupError } from "./backup-error.ts";
 import { describeFailures, type FileFailure, type NamedFiles } from "./file-report.ts";
 import { FolderWalk } from "./folder-walk.ts";
 import { startNativeWalk } from "./native-walk.ts";
-import type { TreeWalk, TreeWalkOptions, WalkOutcome, WalkProgress } from "./tree-walk.ts";
+import type { TreeWalk, TreeWalkOptions, WalkFindings, WalkOutcome, WalkProgress } from "./tree-walk.ts";
 
 /** kopia's interval: contents must be reachable well before maintenance may take them, a day after they were written. */
 const checkpointIntervalMs = 45 * 60_000;
@@ -54,19 +54,10 @@ export interface BackupProgress {
   readonly filesDone: number;
 }
 
-export interface BackupResult {
+export interface BackupResult extends WalkFindings {
   readonly snapshot: SnapshotManifest;
-  /** Bytes of file data that were read, not known to be unchanged. */
-  readonly readBytes: number;
   /** Bytes that were put into the store: packs, sealed and with their padding. */
   readonly uploadedBytes: number;
-  readonly failures: NamedFiles<FileFailure>;
-  /** Changed while they were read, twice. */
-  readonly changed: NamedFiles<string>;
-  /** Went away, or became something else, between listing and reading. */
-  readonly vanished: NamedFiles<string>;
-  /** Sockets, FIFOs and devices: never stored. */
-  readonly skipped: NamedFiles<string>;
 }
 
 /**
@@ -97,8 +88,8 @@ class BackupRun {
 
   async run(root: OpenFolder): Promise<BackupResult> {
     const { repository, clock, signal, source, description, tags, pins } = this.#options;
-    const { rootEntry, stats, ...told } = await this.#walk(root);
-    const { failures, vanished } = told;
+    const { rootEntry, stats, ...findings } = await this.#walk(root);
+    const { failures, vanished } = findings;
     await this.#assertVolumeIsThere(root);
     if (vanished.count > 0) await this.#options.assertVolumeInUse();
     if (failures.count > 0 && this.#options.onFileError === "fail") {
@@ -119,7 +110,7 @@ class BackupRun {
     const { id } = saveSnapshot(this.#writer, manifest);
     for (const stale of await this.#staleCheckpoints(repository)) this.#writer.deleteManifest(stale);
     await this.#writer.flush(signal);
-    return { snapshot: { ...manifest, id }, uploadedBytes: this.#writer.storedBytes, ...told };
+    return { snapshot: { ...manifest, id }, uploadedBytes: this.#writer.storedBytes, ...findings };
   }
 
   async #walk(root: OpenFolder): Promise<WalkOutcome> {

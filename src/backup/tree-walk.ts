@@ -35,10 +35,8 @@ export interface WalkProgress {
   readonly filesDone: number;
 }
 
-export interface WalkOutcome {
-  readonly rootEntry: DirectoryEntry;
-  /** But for what was ignored, which the caller decides. */
-  readonly stats: SnapshotStats;
+/** What a person is told of a walk. */
+export interface WalkFindings {
   /** Bytes of file data that were read, not known to be unchanged. */
   readonly readBytes: number;
   readonly failures: NamedFiles<FileFailure>;
@@ -48,6 +46,12 @@ export interface WalkOutcome {
   readonly vanished: NamedFiles<string>;
   /** Sockets, FIFOs and devices: never stored. */
   readonly skipped: NamedFiles<string>;
+}
+
+export interface WalkOutcome extends WalkFindings {
+  readonly rootEntry: DirectoryEntry;
+  /** But for what was ignored, which the caller decides. */
+  readonly stats: SnapshotStats;
 }
 
 export interface TreeWalk extends AsyncDisposable {
