@@ -9,7 +9,7 @@ import { type EngineSettings, memoryBudgetBytesByDefault, memoryBudgetBytesMin }
 import { CodedError } from "../base/errors.ts";
 import { MemoryBudget, type MemoryShare } from "../base/memory-budget.ts";
 import { Pace } from "../base/pace.ts";
-import { Profile, type ProfileReport } from "../base/profile.ts";
+import { type MemoryUse, Profile, type ProfileReport } from "../base/profile.ts";
 import { openKernel } from "../kernel/choose-kernel.ts";
 import type { Kernel, KernelFormat } from "../kernel/kernel.ts";
 import { writerBytesMin } from "./content/content-writer.ts";
@@ -68,13 +68,18 @@ export async function openJobShare(
   return await memory.openShare(minBytes, signal);
 }
 
-export function reportProfile({ kernel, memory, profile }: EngineResources): ProfileReport {
+/** Plain data, as of now. */
+export function memoryUseOf({ memory }: Pick<EngineResources, "memory">): MemoryUse {
   const { limitBytes, usedBytes, peakBytes } = memory;
+  return { limitBytes, usedBytes, peakBytes };
+}
+
+export function reportProfile({ kernel, memory, profile }: EngineResources): ProfileReport {
   return profile.report({
     kernel: kernel.name,
     threads: kernel.conditions.parallelism,
     kernelProfile: kernel.profile(),
-    memory: { limitBytes, usedBytes, peakBytes },
+    memory: memoryUseOf({ memory }),
   });
 }
 

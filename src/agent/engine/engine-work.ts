@@ -7,10 +7,15 @@ import type { Clock } from "../../base/clock.ts";
 import type { EngineSettings } from "../../base/engine-settings.ts";
 import { errnoOf, hasCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { ProfileReport } from "../../base/profile.ts";
+import type { MemoryUse, ProfileReport } from "../../base/profile.ts";
 import type { BlobOperationSink } from "../../repository/blob/observed.ts";
 import { openStore, putsInFlightOf } from "../../repository/blob/open-store.ts";
-import { type EngineResources, openEngineResources, reportProfile } from "../../repository/engine-resources.ts";
+import {
+  type EngineResources,
+  memoryUseOf,
+  openEngineResources,
+  reportProfile,
+} from "../../repository/engine-resources.ts";
 import type { ManifestLabels } from "../../repository/manifest/manifest-codec.ts";
 import type { Manifests } from "../../repository/manifest/manifests.ts";
 import { createRepository, openRepository, type Repository } from "../../repository/repository.ts";
@@ -121,6 +126,10 @@ export class EngineWork implements ReportingWork {
 
   profile(): ProfileReport | undefined {
     return this.#resources && reportProfile(this.#resources);
+  }
+
+  memoryUse(): MemoryUse | undefined {
+    return this.#resources && memoryUseOf(this.#resources);
   }
 
   /** Made with the first job. Errors: KERNEL_CHOICE_INVALID, KERNEL_NATIVE_UNAVAILABLE, ENGINE_MEMORY_TOO_SMALL. */

@@ -3,7 +3,7 @@
  * the work can be done in another thread; only the signal and the progress calls are not.
  */
 
-import type { ProfileReport } from "../../base/profile.ts";
+import type { MemoryUse, ProfileReport } from "../../base/profile.ts";
 import type { JsonObject } from "../../kubernetes/json.ts";
 
 /** Where a repository's blobs are. */
@@ -187,4 +187,6 @@ export interface VolumeWork {
 export interface ReportingWork extends VolumeWork {
   /** Where the time went since the first job, how long queues were, and the memory; undefined before. */
   profile(): ProfileReport | undefined;
+  /** The memory alone. */
+  memoryUse(): MemoryUse | undefined;
 }

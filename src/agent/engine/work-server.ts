@@ -29,7 +29,7 @@ export interface WorkSurroundings {
 export function serveWork(port: MessagePort, startWork: (surroundings: WorkSurroundings) => ReportingWork): void {
   const clock = systemClock;
   const report = (message: ThreadReport) => port.postMessage(message);
-  const batch = new StoreRequestBatch(clock, report, () => work.profile()?.memory);
+  const batch = new StoreRequestBatch(clock, report, () => work.memoryUse());
   const work: ReportingWork = startWork({
     clock,
     log: new ReportingLog(report, {}),

@@ -83,7 +83,7 @@ export class ContentReader {
   async #readRange(range: PackRange, ids: readonly ContentId[], signal: AbortSignal, use: UseContent): Promise<void> {
     const { profile } = this.#options;
     const isThere = await this.#charged(range, signal, async () => {
-      const fetched = await profile.time("fetch", () => this.#fetch(range, signal));
+      const fetched = await this.#fetch(range, signal);
       if (fetched === undefined) return false;
       const opened = profile.timeNow("open", () => this.#open(fetched, range));
       if (fetched.byteLength === fetched.buffer.byteLength) giveBack(fetched);
@@ -121,9 +121,8 @@ export class ContentReader {
 
   /** Part of a pack as it is stored; undefined where the pack, or so much of it, is not there. BlobError. */
   async fetch(packId: string, options: GetOptions): Promise<Uint8Array | undefined> {
-    const { store, profile } = this.#options;
     try {
-      return await profile.time("fetch", () => store.get(parseBlobId(packId), options));
+      return await this.#get(packId, options);
     } catch (cause) {
       if (hasCode(cause, "BLOB_NOT_FOUND") || hasCode(cause, "BLOB_RANGE_INVALID")) return undefined;
       throw cause;
@@ -134,11 +133,16 @@ export class ContentReader {
   async #fetch(range: PackRange, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const at = { offset: range.start, length: range.end - range.start };
     try {
-      return await this.#options.store.get(parseBlobId(range.packId), { signal, range: at });
+      return await this.#get(range.packId, { signal, range: at });
     } catch (cause) {
       if (hasCode(cause, "BLOB_NOT_FOUND")) return undefined;
       throw hasCode(cause, "BLOB_RANGE_INVALID") ? packDamaged(range, "truncated", cause) : cause;
     }
+  }
+
+  #get(packId: string, options: GetOptions): Promise<Uint8Array> {
+    const { store, profile } = this.#options;
+    return profile.time("fetch", () => store.get(parseBlobId(packId), options));
   }
 
   #open(fetched: Uint8Array, range: PackRange): Uint8Array[] {

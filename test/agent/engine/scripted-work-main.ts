@@ -72,6 +72,7 @@ function scriptedWork({ log, onStoreRequest }: WorkSurroundings): ReportingWork 
     },
     restore: () => assert.fail("no test restores"),
     profile: () => undefined,
+    memoryUse: () => undefined,
   };
 }
 
