@@ -26,24 +26,39 @@ export const bytesPerSecondMin = 1000;
 /** What a text says, or why it says nothing, as "it must be …". */
 export type Parsed<Value> = { readonly value: Value } | { readonly problem: string };
 
-export function parseMemoryBudget(text: string): Parsed<number> {
-  return parseSize(text, memoryBudgetBytesMin, "128MiB");
-}
+export type EngineSettingValue = "idle" | number;
+
+/** As people call a setting: on the command line with dashes, in the ConfigMap as it is here. */
+export type EngineSettingName =
+  | "memoryBudget"
+  | "parallelism"
+  | "uploadLimit"
+  | "downloadLimit"
+  | "readLimit"
+  | "ioPriority"
+  | "nice";
+
+export const engineSettingByName: Readonly<
+  Record<
+    EngineSettingName,
+    { readonly setting: keyof EngineSettings; readonly parse: (text: string) => Parsed<EngineSettingValue> }
+  >
+> = {
+  memoryBudget: { setting: "memoryBudgetBytes", parse: (text) => parseSize(text, memoryBudgetBytesMin, "128MiB") },
+  parallelism: { setting: "parallelism", parse: (text) => parseWholeNumber(text, 1, 256) },
+  uploadLimit: { setting: "uploadBytesPerSecond", parse: parseRate },
+  downloadLimit: { setting: "downloadBytesPerSecond", parse: parseRate },
+  readLimit: { setting: "readBytesPerSecond", parse: parseRate },
+  ioPriority: { setting: "ioPriority", parse: parseIoPriority },
+  nice: { setting: "niceness", parse: (text) => parseWholeNumber(text, 1, 19) },
+};
 
 /** Bytes a second. */
-export function parseRate(text: string): Parsed<number> {
+function parseRate(text: string): Parsed<number> {
   return parseSize(text, bytesPerSecondMin, "1KB");
 }
 
-export function parseParallelism(text: string): Parsed<number> {
-  return parseWholeNumber(text, 1, 256);
-}
-
-export function parseNiceness(text: string): Parsed<number> {
-  return parseWholeNumber(text, 1, 19);
-}
-
-export function parseIoPriority(text: string): Parsed<"idle" | number> {
+function parseIoPriority(text: string): Parsed<EngineSettingValue> {
   if (text === "idle") return { value: "idle" };
   const match = /^best-effort(?::([0-7]))?$/.exec(text);
   if (match !== null) return { value: Number(match[1] ?? 4) }; // 4 is what the system takes for those that say nothing.

@@ -2,76 +2,57 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import {
+  type EngineSettingName,
   type EngineSettings,
-  type Parsed,
-  parseIoPriority,
-  parseMemoryBudget,
-  parseNiceness,
-  parseParallelism,
-  parseRate,
+  type EngineSettingValue,
+  engineSettingByName,
 } from "../base/engine-settings.ts";
 
-export interface EngineOptions {
-  readonly memoryBudget?: number;
-  readonly parallelism?: number;
-  readonly uploadLimit?: number;
-  readonly downloadLimit?: number;
-  readonly readLimit?: number;
-  readonly ioPriority?: "idle" | number;
-  readonly nice?: number;
-}
+/** As commander gives them, parsed. */
+export type EngineOptions = { readonly [Name in EngineSettingName]?: EngineSettingValue };
 
 export function addEngineOptions(command: Command): void {
   command
     .addOption(
-      new Option("--memory-budget <size>", "memory for buffers and indexes, as 256MiB (the default)")
-        .env("FSB_MEMORY_BUDGET")
-        .argParser(by(parseMemoryBudget)),
+      option("memoryBudget", "--memory-budget <size>", "memory for buffers and indexes, as 256MiB (the default)"),
     )
     .addOption(
-      new Option("--parallelism <count>", "threads that read, split, hash and open (default: the cores there are)")
-        .env("FSB_PARALLELISM")
-        .argParser(by(parseParallelism)),
+      option(
+        "parallelism",
+        "--parallelism <count>",
+        "threads that read, split, hash and open (default: the cores there are)",
+      ),
     )
-    .addOption(rateOption("--upload-limit <rate>", "bytes a second to the repository, as 20MB", "FSB_UPLOAD_LIMIT"))
+    .addOption(option("uploadLimit", "--upload-limit <rate>", "bytes a second to the repository, as 20MB"))
+    .addOption(option("downloadLimit", "--download-limit <rate>", "bytes a second from the repository, as 20MB"))
+    .addOption(option("readLimit", "--read-limit <rate>", "bytes a second that volumes are read at, as 20MB"))
     .addOption(
-      rateOption("--download-limit <rate>", "bytes a second from the repository, as 20MB", "FSB_DOWNLOAD_LIMIT"),
+      option(
+        "ioPriority",
+        "--io-priority <idle|best-effort[:0-7]>",
+        "of reading and writing, where the disk's scheduler has any",
+      ),
     )
-    .addOption(rateOption("--read-limit <rate>", "bytes a second that volumes are read at, as 20MB", "FSB_READ_LIMIT"))
-    .addOption(
-      new Option("--io-priority <idle|best-effort[:0-7]>", "of reading and writing, where the disk's scheduler has any")
-        .env("FSB_IO_PRIORITY")
-        .argParser(by(parseIoPriority)),
-    )
-    .addOption(
-      new Option("--nice <1-19>", "how far other processes are let go first")
-        .env("FSB_NICE")
-        .argParser(by(parseNiceness)),
-    );
+    .addOption(option("nice", "--nice <1-19>", "how far other processes are let go first"));
 }
 
 export function engineSettingsOf(options: EngineOptions): EngineSettings {
-  const { memoryBudget, parallelism, uploadLimit, downloadLimit, readLimit, ioPriority, nice } = options;
-  return {
-    ...(memoryBudget !== undefined && { memoryBudgetBytes: memoryBudget }),
-    ...(parallelism !== undefined && { parallelism }),
-    ...(uploadLimit !== undefined && { uploadBytesPerSecond: uploadLimit }),
-    ...(downloadLimit !== undefined && { downloadBytesPerSecond: downloadLimit }),
-    ...(readLimit !== undefined && { readBytesPerSecond: readLimit }),
-    ...(ioPriority !== undefined && { ioPriority }),
-    ...(nice !== undefined && { niceness: nice }),
-  };
+  const names = Object.keys(engineSettingByName) as EngineSettingName[];
+  return Object.fromEntries(
+    names.flatMap((name): [keyof EngineSettings, EngineSettingValue][] => {
+      const value = options[name];
+      return value === undefined ? [] : [[engineSettingByName[name].setting, value]];
+    }),
+  );
 }
 
-function rateOption(flags: string, description: string, environment: string): Option {
-  return new Option(flags, description).env(environment).argParser(by(parseRate));
-}
-
-/** As commander takes it. */
-function by<Value>(parse: (text: string) => Parsed<Value>): (text: string) => Value {
-  return (text) => {
+/** `--memory-budget` is also `FSB_MEMORY_BUDGET`. */
+function option(name: EngineSettingName, flags: string, description: string): Option {
+  const { parse } = engineSettingByName[name];
+  const made = new Option(flags, description);
+  return made.env(`FSB_${made.name().replaceAll("-", "_").toUpperCase()}`).argParser((text: string) => {
     const parsed = parse(text);
     if ("problem" in parsed) throw new InvalidArgumentError(parsed.problem);
     return parsed.value;
-  };
+  });
 }

@@ -9,13 +9,10 @@
  */
 
 import {
+  type EngineSettingName,
   type EngineSettings,
-  type Parsed,
-  parseIoPriority,
-  parseMemoryBudget,
-  parseNiceness,
-  parseParallelism,
-  parseRate,
+  type EngineSettingValue,
+  engineSettingByName,
 } from "../../base/engine-settings.ts";
 import { CodedError, explainInOneLine } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -82,32 +79,20 @@ export function parseNodeAgentConfig(data: ReadonlyMap<string, string>): NodeAge
   };
 }
 
-const engineKeys: Readonly<
-  Record<string, { readonly setting: keyof EngineSettings; readonly parse: (text: string) => Parsed<"idle" | number> }>
-> = {
-  memoryBudget: { setting: "memoryBudgetBytes", parse: parseMemoryBudget },
-  parallelism: { setting: "parallelism", parse: parseParallelism },
-  uploadLimit: { setting: "uploadBytesPerSecond", parse: parseRate },
-  downloadLimit: { setting: "downloadBytesPerSecond", parse: parseRate },
-  readLimit: { setting: "readBytesPerSecond", parse: parseRate },
-  ioPriority: { setting: "ioPriority", parse: parseIoPriority },
-  nice: { setting: "niceness", parse: parseNiceness },
-};
-
 /** Of values that are texts or numbers. What cannot be used is added to the problems. */
 function parseEngine(value: unknown, problems: string[]): { engine: EngineSettings; unknown: readonly string[] } {
   if (!isJsonObject(value)) {
     problems.push(`${engineKey} is no object`);
     return { engine: {}, unknown: [] };
   }
-  const settings: [keyof EngineSettings, "idle" | number][] = [];
+  const settings: [keyof EngineSettings, EngineSettingValue][] = [];
   const unknown: string[] = [];
   for (const [name, given] of Object.entries(value)) {
-    const known = Object.hasOwn(engineKeys, name) ? engineKeys[name] : undefined;
-    if (known === undefined) {
+    if (!Object.hasOwn(engineSettingByName, name)) {
       unknown.push(`${engineKey}.${name}`);
       continue;
     }
+    const known = engineSettingByName[name as EngineSettingName];
     const parsed = known.parse(String(given));
     if ("problem" in parsed) problems.push(`${engineKey}.${name}: ${parsed.problem}`);
     else settings.push([known.setting, parsed.value]);
