@@ -173,9 +173,10 @@ async function prepare(
   );
   await generation.now(signal);
   const read = () => readNodeAgentSettings(store, { veleroNamespace, node, configMap, log }, signal);
-  const { concurrency, engine } = await untilReachable(read, patience, signal);
-  options.onEngineSettings?.(engine);
-  return options.concurrency ?? concurrency;
+  const { engine, ...config } = await untilReachable(read, patience, signal);
+  const concurrency = options.concurrency ?? config.concurrency;
+  options.onEngineSettings?.({ ...engine, volumesAtOnce: concurrency });
+  return concurrency;
 }
 
 interface OpenResources extends AsyncDisposable {

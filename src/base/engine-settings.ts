@@ -5,6 +5,8 @@ import { parseByteSize } from "./byte-size.ts";
 export interface EngineSettings {
   /** Threads that read, split, hash and open; undefined: the cores that this process may use. */
   readonly parallelism?: number;
+  /** How many volumes may be worked on at the same time; undefined: one. */
+  readonly volumesAtOnce?: number;
   /** Undefined: `memoryBudgetBytesByDefault`. */
   readonly memoryBudgetBytes?: number;
   /** Rates are in bytes a second; undefined: as fast as may be. */

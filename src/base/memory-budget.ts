@@ -4,7 +4,8 @@
  * Each job opens a share with a minimum that is its own for as long as the share is open, so that it goes on whatever the
  * others do. What it takes beyond comes out of what nobody's minimum covers, to whoever has least of that first. A job that
  * waits for its minimum stops the others from taking beyond theirs as soon as there would be room for it that way. A sixteenth
- * of the limit is left for minimums and for what is held, which grows while jobs run.
+ * of the limit is left for minimums and for what is held, which grows while jobs run; and as long as there are fewer jobs than
+ * there may be, the minimum of those to come, so that none waits for what others are free to have.
  *
  * Guarantees: what is charged and held stays within the limit, but for what would else never come: what is held, which asks
  * nobody; the minimum of the only job; and the one thing that a job has taken, where it is larger than its minimum leaves
@@ -46,13 +47,16 @@ interface Waiting {
 
 export class MemoryBudget {
   readonly limitBytes: number;
+  readonly #jobsAtOnce: number;
   readonly #shares = new Set<Share>();
   #waiting: readonly Waiting[] = [];
   #heldBytes = 0;
   #peakBytes = 0;
 
-  constructor(limitBytes: number) {
+  /** `jobsAtOnce`: how many shares there may be at the same time, as far as their minimums fit. */
+  constructor(limitBytes: number, jobsAtOnce = 1) {
     this.limitBytes = limitBytes;
+    this.#jobsAtOnce = jobsAtOnce;
   }
 
   /** What is in no minimum, charged or held. */
@@ -62,7 +66,7 @@ export class MemoryBudget {
 
   /** What of it jobs may have beyond their minimum. */
   get extraBytes(): number {
-    return this.freeBytes - this.limitBytes / 16;
+    return this.freeBytes - Math.max(this.limitBytes / 16, this.#bytesOfJobsToCome());
   }
 
   get isWaitedFor(): boolean {
@@ -145,12 +149,22 @@ export class MemoryBudget {
     return first !== undefined && (first.share as Share).extraFor(first.bytes) <= this.extraBytes ? first : undefined;
   }
 
+  /** Of those that still fit beside the minimums of now, as if each were as large as the largest of these. */
+  #bytesOfJobsToCome(): number {
+    const each = Math.max(0, ...[...this.#shares].map(({ openedBytes }) => openedBytes));
+    if (each === 0) return 0;
+    const fitting = Math.floor((this.limitBytes - this.#sumOf(({ openedBytes }) => openedBytes)) / each);
+    return each * Math.max(0, Math.min(this.#jobsAtOnce - this.#shares.size, fitting));
+  }
+
   #sumOf(bytesOf: (share: Share) => number): number {
     return [...this.#shares].reduce((sum, share) => sum + bytesOf(share), this.#heldBytes);
   }
 }
 
 class Share implements MemoryShare {
+  /** The minimum that it was opened with; what was free and is its own by now is beside it. */
+  readonly openedBytes: number;
   minBytes: number;
   /** By `takeOwn` and `takeFree`, and by `take`. */
   #fixedBytes = 0;
@@ -159,6 +173,7 @@ class Share implements MemoryShare {
   readonly #close: (share: Share) => void;
 
   constructor(minBytes: number, budget: MemoryBudget, close: (share: Share) => void) {
+    this.openedBytes = minBytes;
     this.minBytes = minBytes;
     this.#budget = budget;
     this.#close = close;

@@ -48,7 +48,7 @@ export async function openEngineResources(
   );
   return {
     kernel,
-    memory: new MemoryBudget(memoryBudgetBytes),
+    memory: new MemoryBudget(memoryBudgetBytes, settings.volumesAtOnce),
     profile: new Profile(),
     upload: uploadBytesPerSecond === undefined ? undefined : new Pace(uploadBytesPerSecond, clock),
     download: downloadBytesPerSecond === undefined ? undefined : new Pace(downloadBytesPerSecond, clock),

@@ -31,53 +31,57 @@ test("what is charged and held stays within the limit, and nothing waits for goo
     fc.record({ do: fc.constant("hold" as const), job: fc.constant(0), bytes: fc.integer({ min: -5, max: 5 }) }),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { maxLength: 60 }), async (steps) => {
-      const budget = new MemoryBudget(100);
-      let held = 0;
-      const jobs = Array.from({ length: 4 }, () => newJob());
-      function newJob() {
-        const share = watched(budget.openShare(minBytes, signal));
-        return { share, charges: [] as { value: MemoryCharge | undefined }[] };
-      }
-      let excess = 0;
-      const check = (act = "give"): void => {
-        const now = Math.max(0, budget.usedBytes - budget.limitBytes);
-        assert.ok(act === "hold" || now <= excess, `${budget.usedBytes} are used`); // What is held asks nobody.
-        excess = now;
-      };
-      await settle();
-      for (const { do: act, job: number, bytes } of steps) {
-        const job = jobs[number] as ReturnType<typeof newJob>;
-        if (act === "hold" && held + bytes >= 0 && held + bytes <= 10) {
-          held += bytes;
-          budget.hold(bytes);
-        } else if (act === "take" && job.share.value !== undefined) {
-          job.charges.push(watched(job.share.value.take(bytes, signal)));
-        } else if (act === "give") {
-          const given = job.charges.filter(({ value }) => value !== undefined);
-          given[bytes % Math.max(1, given.length)]?.value?.[Symbol.dispose]();
-        } else if (
-          act === "end" &&
-          job.share.value !== undefined &&
-          job.charges.every(({ value }) => value !== undefined)
-        ) {
-          job.share.value?.[Symbol.dispose]();
-          jobs[number] = newJob();
+    fc.asyncProperty(
+      fc.array(anyStep, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (steps, jobsAtOnce) => {
+        const budget = new MemoryBudget(100, jobsAtOnce);
+        let held = 0;
+        const jobs = Array.from({ length: 4 }, () => newJob());
+        function newJob() {
+          const share = watched(budget.openShare(minBytes, signal));
+          return { share, charges: [] as { value: MemoryCharge | undefined }[] };
         }
+        let excess = 0;
+        const check = (act = "give"): void => {
+          const now = Math.max(0, budget.usedBytes - budget.limitBytes);
+          assert.ok(act === "hold" || now <= excess, `${budget.usedBytes} are used`); // What is held asks nobody.
+          excess = now;
+        };
         await settle();
-        check(act);
-      }
-      // Whoever is granted something gives it back: then all that waits must get its turn.
-      for (let round = 0; round < 400 && jobs.some(isWaiting); round++) {
-        for (const { share, charges } of jobs) {
-          for (const { value } of charges) value?.[Symbol.dispose]();
-          if (charges.every(({ value }) => value !== undefined)) share.value?.[Symbol.dispose]();
+        for (const { do: act, job: number, bytes } of steps) {
+          const job = jobs[number] as ReturnType<typeof newJob>;
+          if (act === "hold" && held + bytes >= 0 && held + bytes <= 10) {
+            held += bytes;
+            budget.hold(bytes);
+          } else if (act === "take" && job.share.value !== undefined) {
+            job.charges.push(watched(job.share.value.take(bytes, signal)));
+          } else if (act === "give") {
+            const given = job.charges.filter(({ value }) => value !== undefined);
+            given[bytes % Math.max(1, given.length)]?.value?.[Symbol.dispose]();
+          } else if (
+            act === "end" &&
+            job.share.value !== undefined &&
+            job.charges.every(({ value }) => value !== undefined)
+          ) {
+            job.share.value?.[Symbol.dispose]();
+            jobs[number] = newJob();
+          }
+          await settle();
+          check(act);
         }
-        await settle();
-        check();
-      }
-      assert.ok(!jobs.some(isWaiting), "nobody waits any more");
-    }),
+        // Whoever is granted something gives it back: then all that waits must get its turn.
+        for (let round = 0; round < 400 && jobs.some(isWaiting); round++) {
+          for (const { share, charges } of jobs) {
+            for (const { value } of charges) value?.[Symbol.dispose]();
+            if (charges.every(({ value }) => value !== undefined)) share.value?.[Symbol.dispose]();
+          }
+          await settle();
+          check();
+        }
+        assert.ok(!jobs.some(isWaiting), "nobody waits any more");
+      },
+    ),
     { numRuns: 200 },
   );
   function isWaiting({ share, charges }: { share: { value: unknown }; charges: { value: unknown }[] }): boolean {
@@ -128,6 +132,22 @@ test("a job that waits stops the others from taking beyond their minimum, as soo
   charges.shift()?.[Symbol.dispose]();
   await settle();
   assert.ok(next.value !== undefined);
+});
+
+test("a job that may come beside another finds its minimum, whatever the other took meanwhile", async () => {
+  const budget = new MemoryBudget(256, 2);
+  const one = await budget.openShare(94, signal);
+  using _ = one.takeOwn(66);
+  assert.equal(one.takeFree(30).bytes, 30);
+  const packs = Array.from({ length: 5 }, () => watched(one.take(28, signal)));
+  await settle();
+  assert.equal(packs.filter(({ value }) => value !== undefined).length, 2, "its own, and one that is nobody's");
+  const other = watched(budget.openShare(94, signal));
+  await settle();
+  assert.ok(other.value !== undefined, "though nothing was given back");
+  const third = watched(budget.openShare(94, signal));
+  await settle();
+  assert.equal(third.value, undefined);
 });
 
 test("the only job, and the only thing it took, are let beyond the limit: they would never come else", async () => {
