@@ -5,11 +5,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it, type TestContext } from "node:test";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
-import { assertFailed, exitCodes, type FsbResult, fsb, fsbJsonLines, tryFsb } from "../support/fsb.ts";
+import { assertFailed, exitCodes, fsb, fsbJsonLines, tryFsb } from "../support/fsb.ts";
 import { repositoryPassword } from "../support/kopia.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import type { ObjectServer } from "../support/object-server.ts";
-import { describeRun } from "../support/program.ts";
+import { describeRun, type ProgramResult } from "../support/program.ts";
 import { lacking } from "../support/required.ts";
 import { requireSeaweedfs } from "../support/seaweedfs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -203,7 +203,7 @@ interface Prepared {
   readonly options: { readonly password: undefined };
   putLocation(name: string, spec: JsonObject): Promise<void>;
   run(args: readonly string[]): Promise<string>;
-  try(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<FsbResult>;
+  try(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<ProgramResult>;
 }
 
 /** A Velero with location "default", whose repository of namespace shop is there and empty. */
@@ -232,7 +232,7 @@ async function prepare(t: TestContext): Promise<Prepared | undefined> {
   const url = `s3://${server.bucket}/${prefix}kopia/shop?endpoint=${server.endpoint}&region=${server.region}`;
   const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
   await fsb(["repo", "create", "--repo", url], { password: clusterPassword, env });
-  const attempt = async (args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<FsbResult> => {
+  const attempt = async (args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<ProgramResult> => {
     const run = await tryFsb(args, { password: undefined, env: more });
     for (const hidden of [clusterPassword, secretAccessKey, cluster.token("admin"), cluster.token("agent")]) {
       assert.ok(!`${run.stdout}${run.stderr}`.includes(hidden), "a secret is told");

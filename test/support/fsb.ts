@@ -1,7 +1,6 @@
 /** Runs the command line as its users do: through src/launch.mjs, in a process of its own, with a password in FSB_PASSWORD. */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { kernelChoice } from "./kernel-choice.ts";
 import { repositoryPassword } from "./kopia.ts";
@@ -22,14 +21,8 @@ export interface FsbOptions extends Pick<ProgramOptions, "ownProcessGroup" | "on
   readonly env?: NodeJS.ProcessEnv;
   /** Given in FSB_PASSWORD; undefined gives none. */
   readonly password?: string | undefined;
-  readonly measureMemory?: boolean;
   /** A command that runs the rest of its arguments in other circumstances, such as `setpriv`. */
   readonly through?: readonly string[];
-}
-
-export interface FsbResult extends ProgramResult {
-  /** Of the largest process that ran, in bytes; 0 unless it was asked for. */
-  readonly peakResidentBytes: number;
 }
 
 export interface BackupResult {
@@ -47,7 +40,7 @@ export interface BackupResult {
 const launcher = join(import.meta.dirname, "..", "..", "src", "launch.mjs");
 
 /** Never rejects because of what the command did. */
-export async function tryFsb(args: readonly string[], options: FsbOptions = {}): Promise<FsbResult> {
+export async function tryFsb(args: readonly string[], options: FsbOptions = {}): Promise<ProgramResult> {
   const { FSB_PASSWORD: _1, KOPIA_PASSWORD: _2, FSB_REPO: _3, ...inherited } = process.env;
   const password = "password" in options ? options.password : repositoryPassword;
   const env = {
@@ -56,18 +49,14 @@ export async function tryFsb(args: readonly string[], options: FsbOptions = {}):
     ...(password === undefined ? {} : { FSB_PASSWORD: password }),
     ...options.env,
   };
-  const meter = options.measureMemory === true ? new MemoryMeter() : undefined;
   const [command = process.execPath, ...rest] = [...(options.through ?? []), process.execPath, launcher, ...args];
   const run = await runProgram(command, rest, {
     env,
     ownProcessGroup: options.ownProcessGroup ?? false,
-    onStart: (pid) => {
-      meter?.start(pid);
-      options.onStart?.(pid);
-    },
+    ...(options.onStart === undefined ? {} : { onStart: options.onStart }),
     ...(options.onStdout === undefined ? {} : { onStdout: options.onStdout }),
   });
-  return { ...run, command: ["fsb", ...args].join(" "), peakResidentBytes: meter?.stop() ?? 0 };
+  return { ...run, command: ["fsb", ...args].join(" ") };
 }
 
 /** A command that is to succeed; its standard output as text. */
@@ -117,7 +106,7 @@ export function parseBackup(json: string): BackupResult {
  * Checks that a command failed as the contract says: the exit code, and on standard error what went wrong, as a message
  * with a code that names the thing, without a stack trace or the password.
  */
-export function assertFailed(run: FsbResult, exitCode: number, named: RegExp): void {
+export function assertFailed(run: ProgramResult, exitCode: number, named: RegExp): void {
   assert.equal(run.exitCode, exitCode, describeRun(run));
   assert.match(run.stderr, /^fsb: .+ \[[A-Z][A-Z0-9_]+\]$/m, describeRun(run));
   assert.match(run.stderr, named, describeRun(run));
@@ -129,35 +118,4 @@ function parseObject(text: string): Record<string, unknown> {
   const value: unknown = JSON.parse(text);
   assert.ok(typeof value === "object" && value !== null && !Array.isArray(value), `one JSON object: ${text}`);
   return value as Record<string, unknown>;
-}
-
-/**
- * The peak of the resident memory of the largest process below one, from the kernel's own high-water mark (VmHWM), so
- * that nothing between two readings is missed but a rise in a process's last moments.
- */
-class MemoryMeter {
-  #peakKiB = 0;
-  #timer: NodeJS.Timeout | undefined;
-
-  start(pid: number): void {
-    this.#timer = setInterval(() => this.#read(pid), 20);
-  }
-
-  stop(): number {
-    clearInterval(this.#timer);
-    return this.#peakKiB * 1024;
-  }
-
-  #read(pid: number): void {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      this.#peakKiB = Math.max(this.#peakKiB, Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0));
-      for (const task of readdirSync(`/proc/${pid}/task`)) {
-        const children = readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ");
-        for (const child of children) if (child !== "") this.#read(Number(child));
-      }
-    } catch {
-      return; // The process or a thread of it ended between two looks.
-    }
-  }
 }
