@@ -23,7 +23,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { createCipheriv, createHash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
   copyFileSync,
@@ -47,7 +47,8 @@ import { type ObjectServer, startObjectServer } from "../test/support/object-ser
 import { readyRepository } from "../test/support/ready-repository.ts";
 import { veleroCrds } from "../test/support/velero-crds.ts";
 import { findBuiltProgram } from "./built-program.ts";
-import { describeMachine, formatMachine, replaceSection } from "./report.ts";
+import { describeMachine, formatMachine, formatMegabytes, formatTable, replaceSection } from "./report.ts";
+import { Noise } from "./volumes.ts";
 
 export interface AgentMemoryOptions {
   readonly pods: number;
@@ -433,11 +434,10 @@ function named(apiVersion: string, kind: string, namespace: string, name: string
 }
 
 function writeNoise(volume: string, bytes: number, seed: string): void {
-  const key = createHash("sha256").update(seed).digest().subarray(0, 16);
-  const noise = createCipheriv("aes-128-ctr", key, Buffer.alloc(16));
+  const noise = new Noise(seed);
   for (let number = 1; number <= volumeFiles; number++) {
     const name = `file-${String(number).padStart(2, "0")}`;
-    writeFileSync(join(volume, name), noise.update(Buffer.alloc(Math.ceil(bytes / volumeFiles))));
+    writeFileSync(join(volume, name), noise.next(Math.ceil(bytes / volumeFiles)));
   }
 }
 
@@ -465,24 +465,19 @@ function countRequests(auditLog: string, fromMs: number, toMs: number): Readonly
   return counts;
 }
 
-export function formatTable({ steps, paces, idleRequests, idleMs }: AgentMemory): string {
-  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
+export function formatAgentMemory({ steps, paces, idleRequests, idleMs }: AgentMemory): string {
   const rows = steps.map(({ when, residentBytes, peakBytes }) => {
-    return `| ${when} | ${megabytes(residentBytes)} | ${megabytes(peakBytes)} |`;
+    return [when, formatMegabytes(residentBytes), formatMegabytes(peakBytes)];
   });
   const pace = paces.map(({ when, volume, halfSeconds, doneSeconds }) => {
-    return `| ${when} | ${volume} | ${halfSeconds.toFixed(2)} | ${doneSeconds.toFixed(2)} |`;
+    return [when, volume, halfSeconds.toFixed(2), doneSeconds.toFixed(2)];
   });
   const count = [...idleRequests.values()].reduce((sum, one) => sum + one, 0);
   const kinds = [...idleRequests].map(([request, one]) => `${one} × ${request}`).sort();
   return [
-    "| | resident MB | peak MB |",
-    "| --- | --: | --: |",
-    ...rows,
+    formatTable(["", "resident MB", "peak MB"], rows, 1),
     "",
-    "| | volume | half after seconds | done after seconds |",
-    "| --- | --- | --: | --: |",
-    ...pace,
+    formatTable(["", "volume", "half after seconds", "done after seconds"], pace, 2),
     "",
     `Requests while idle, in ${formatMinutes(idleMs)}: ${count}${kinds.length === 0 ? "" : ` (${kinds.join(", ")})`},`,
     `${(count / (idleMs / 60_000)).toFixed(1)} a minute.`,
@@ -518,7 +513,7 @@ if (import.meta.main) {
     memoryBudget: values["memory-budget"],
   });
   if (typeof measured === "string") throw new Error(measured);
-  const table = formatTable(measured);
+  const table = formatAgentMemory(measured);
   process.stdout.write(table);
   if (values.markdown !== undefined) {
     const others = process.argv.slice(2).filter((word) => word !== "--markdown" && word !== values.markdown);

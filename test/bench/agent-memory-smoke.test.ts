@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatTable, measureAgentMemory } from "../../bench/agent-memory.ts";
+import { formatAgentMemory, measureAgentMemory } from "../../bench/agent-memory.ts";
 import { lacking, requireRoot } from "../support/required.ts";
 
 test("the agent's memory bench runs at a smoke size and tells what every step takes", async (t) => {
@@ -31,5 +31,5 @@ test("the agent's memory bench runs at a smoke size and tells what every step ta
   for (const { when, volume, halfSeconds, doneSeconds } of measured.paces) {
     assert.ok(halfSeconds > 0 && halfSeconds <= doneSeconds, `${when}: ${volume}`);
   }
-  t.diagnostic(formatTable(measured));
+  t.diagnostic(formatAgentMemory(measured));
 });
