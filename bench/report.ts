@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg, totalmem } from "node:os";
-import type { Contender, ContenderName } from "./contenders.ts";
+import type { Absent, Contender, ContenderName } from "./contenders.ts";
 import type { Usage } from "./measured-command.ts";
 
 /** Of the runs of one kind. */
@@ -129,6 +129,31 @@ export function formatMachine({ processors, architecture, memoryBytes, load, nod
   const busy =
     load < 0.3 ? "otherwise idle" : `with other work on it, a load of ${load.toFixed(1)} before the first run`;
   return `Linux on ${architecture} with ${processors} processors and ${memory}, ${busy}; Node ${node}`;
+}
+
+/** How and where programs were measured. */
+export interface Circumstances {
+  readonly rounds: number;
+  readonly inMemory: boolean;
+  /** ISO 8601, when it began. */
+  readonly date: string;
+  readonly machine: Machine;
+  readonly versions: readonly string[];
+  readonly absent: readonly Absent[];
+}
+
+export function formatPlace({ inMemory }: Circumstances): string {
+  return inMemory ? "in memory (tmpfs)" : "on disk";
+}
+
+/** Two lines: the machine, and the programs that were there and were not. */
+export function formatCircumstances({ machine, versions, absent }: Circumstances): string {
+  return `${formatMachine(machine)}.\n${versions.join(", ")}.${formatAbsent(absent)}`;
+}
+
+/** A sentence for each, with a space before it. */
+export function formatAbsent(absent: readonly { readonly name: string; readonly because: string }[]): string {
+  return absent.map(({ name, because }) => ` Without ${name}: it ${because}.`).join("");
 }
 
 /** Writes the text between the section's two markers in a Markdown file. Fails where it has none. */

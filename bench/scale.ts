@@ -5,34 +5,33 @@
 
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Absent, type Contender, type ContenderName, findContenders, type RepositoryPlace } from "./contenders.ts";
+import { type Contender, type ContenderName, findContenders, type RepositoryPlace } from "./contenders.ts";
 import { runMeasured, type Usage } from "./measured-command.ts";
 import {
+  type Circumstances,
   describeMachine,
-  formatMachine,
+  formatCircumstances,
   formatMegabytes,
+  formatPlace,
   formatSeconds,
   formatTable,
-  type Machine,
   type Summary,
   summarize,
 } from "./report.ts";
-import { assertRestored, expectedOf, measureSideBySide, syncFileSystem, type Work } from "./side-by-side.ts";
-import { formatBytes, formatCount, largeFiles, tinyFiles, type VolumeKind } from "./volumes.ts";
+import {
+  assertRestored,
+  expectedOf,
+  type MeasureOptions,
+  measureSideBySide,
+  syncFileSystem,
+  type Work,
+} from "./side-by-side.ts";
+import { bytesOf, formatBytes, formatCount, largeFiles, tinyFiles, type VolumeKind } from "./volumes.ts";
 import { folderWithRoom, WorkFolder } from "./work-folder.ts";
 
 export const scaleKinds = ["files", "bytes", "snapshots"] as const;
 
 export type ScaleKind = (typeof scaleKinds)[number];
-
-export interface ScaleOptions {
-  readonly contenders: readonly ContenderName[];
-  /** Of the amount of every step. */
-  readonly scale: number;
-  readonly rounds: number;
-  readonly folder: string | undefined;
-  readonly progress: (line: string) => void;
-}
 
 export interface ScaleRow extends Summary {
   readonly work: Work;
@@ -41,14 +40,8 @@ export interface ScaleRow extends Summary {
   readonly amount: number;
 }
 
-export interface ScaleResult {
+export interface ScaleResult extends Circumstances {
   readonly kind: ScaleKind;
-  readonly rounds: number;
-  readonly inMemory: boolean;
-  readonly date: string;
-  readonly machine: Machine;
-  readonly versions: readonly string[];
-  readonly absent: readonly Absent[];
   /** By contender, then by work, then by amount. */
   readonly rows: readonly ScaleRow[];
 }
@@ -65,7 +58,8 @@ const snapshotSteps = [1, 10, 100, 1_000];
 /** Of the volume that has many snapshots. */
 const snapshotFiles = 2_000;
 
-export async function measureScale(kind: ScaleKind, options: ScaleOptions): Promise<ScaleResult> {
+/** `scale` is of the amount of every step. */
+export async function measureScale(kind: ScaleKind, options: MeasureOptions): Promise<ScaleResult> {
   const begun = { date: new Date().toISOString(), machine: describeMachine() };
   const { contenders, absent } = await findContenders(options.contenders);
   const progress = (line: string): void => options.progress(`scale ${kind}: ${line}`);
@@ -102,17 +96,13 @@ function volumesOf(kind: "files" | "bytes", scale: number): readonly { amount: n
 
 function roomOf(kind: ScaleKind, scale: number): number {
   const kinds = kind === "snapshots" ? [tinyFiles(snapshotFiles)] : volumesOf(kind, scale).map(({ volume }) => volume);
-  const rooms = kinds.map((volume) => {
-    const { volumeBytes, repositoryBytes, restoredBytes } = volume.room(1);
-    return volumeBytes + repositoryBytes + restoredBytes;
-  });
-  return Math.max(...rooms);
+  return Math.max(...kinds.map((volume) => bytesOf(volume.room(1))));
 }
 
 async function measureVolumes(
   kind: "files" | "bytes",
   contenders: readonly Contender[],
-  { scale, rounds, folder, progress }: ScaleOptions & { readonly folder: string },
+  { scale, rounds, folder, progress }: MeasureOptions & { readonly folder: string },
 ): Promise<readonly Step[]> {
   const steps: Step[] = [];
   for (const { amount, volume } of volumesOf(kind, scale)) {
@@ -136,7 +126,7 @@ async function measureVolumes(
  */
 async function measureSnapshots(
   contenders: readonly Contender[],
-  { scale, rounds, folder, progress }: ScaleOptions & { readonly folder: string },
+  { scale, rounds, folder, progress }: MeasureOptions & { readonly folder: string },
 ): Promise<readonly Step[]> {
   const [volume, target] = [join(folder, "volume"), join(folder, "restored")];
   tinyFiles(snapshotFiles).fill(volume, 1);
@@ -185,8 +175,8 @@ function writeAnew(volume: string, count: number): void {
 }
 
 /** A section of docs/performance.md. `command` is how to run it again. */
-export function formatScale({ kind, ...result }: ScaleResult, command: string): string {
-  const { rows, machine, absent, rounds } = result;
+export function formatScale(result: ScaleResult, command: string): string {
+  const { kind, rows, rounds } = result;
   const columns = ["work", "program", kind, "seconds", "from – to", "CPU seconds", "peak MB"];
   const lines = rows.map((row, index) => {
     const before = rows[index - 1];
@@ -207,14 +197,12 @@ export function formatScale({ kind, ...result }: ScaleResult, command: string): 
       grown(({ peakResidentBytes }) => peakResidentBytes),
     ];
   });
-  const missing = absent.map(({ name, because }) => ` Without ${name}: it ${because}.`);
   return [
     formatTable([...columns, kind, "seconds", "CPU", "memory"], lines, 2),
     "",
     `The last four columns are how many times as much it is as in the step before. \`${command}\` on ${result.date.slice(0, 10)}:`,
-    `medians of ${rounds} rounds, ${result.inMemory ? "in memory (tmpfs)" : "on disk"}.`,
-    `${formatMachine(machine)}.`,
-    `${result.versions.join(", ")}.${missing.join("")}`,
+    `medians of ${rounds} rounds, ${formatPlace(result)}.`,
+    formatCircumstances(result),
   ].join("\n");
 }
 

@@ -2,10 +2,18 @@
 
 import { join } from "node:path";
 import { type ObjectServer, startObjectServer } from "../test/support/object-server.ts";
-import { type Absent, type ContenderName, findContenders, type RepositoryPlace } from "./contenders.ts";
-import { compare, describeMachine, formatMachine, formatRows, type Machine, type Row } from "./report.ts";
-import { measureSideBySide, type Sample, syncFileSystem } from "./side-by-side.ts";
-import { largeFiles, manyFiles, sparseFile, tinyFiles, together, type VolumeKind } from "./volumes.ts";
+import { findContenders, type RepositoryPlace } from "./contenders.ts";
+import {
+  type Circumstances,
+  compare,
+  describeMachine,
+  formatCircumstances,
+  formatPlace,
+  formatRows,
+  type Row,
+} from "./report.ts";
+import { type MeasureOptions, measureSideBySide, type Sample, syncFileSystem } from "./side-by-side.ts";
+import { bytesOf, largeFiles, manyFiles, sparseFile, tinyFiles, together, type VolumeKind } from "./volumes.ts";
 import { folderWithRoom, WorkFolder } from "./work-folder.ts";
 
 export const setNames = ["large", "medium", "tiny", "huge", "million", "s3"] as const;
@@ -35,33 +43,17 @@ export const sets: Readonly<Record<SetName, BenchSet>> = {
   },
 };
 
-export interface SetOptions {
-  readonly contenders: readonly ContenderName[];
-  readonly scale: number;
-  readonly rounds: number;
-  /** Where to work; else in memory where that has room, else in the system's temporary folder. */
-  readonly folder: string | undefined;
-  readonly progress: (line: string) => void;
-}
-
-export interface SetResult {
+export interface SetResult extends Circumstances {
   readonly set: SetName;
   readonly description: string;
   readonly scale: number;
-  readonly rounds: number;
-  readonly inMemory: boolean;
-  /** ISO 8601, when it began. */
-  readonly date: string;
-  readonly machine: Machine;
-  readonly versions: readonly string[];
-  readonly absent: readonly Absent[];
   /** SHA-256 of the volume and of all that was restored. */
   readonly digest: string;
   readonly rows: readonly Row[];
   readonly samples: readonly Sample[];
 }
 
-export async function measureSet(name: SetName, options: SetOptions): Promise<SetResult> {
+export async function measureSet(name: SetName, options: MeasureOptions): Promise<SetResult> {
   const { scale, rounds } = options;
   const { volume, repository, part } = sets[name];
   const begun = { date: new Date().toISOString(), machine: describeMachine() };
@@ -73,8 +65,7 @@ export async function measureSet(name: SetName, options: SetOptions): Promise<Se
   for (const one of absent) options.progress(`${name}: without ${one.name}, which ${one.because}`);
   if (contenders.length === 0) throw new Error(`${name}: none of the programs is here`);
 
-  const room = volume.room(scale);
-  const parent = options.folder ?? folderWithRoom(room.volumeBytes + room.repositoryBytes + room.restoredBytes);
+  const parent = options.folder ?? folderWithRoom(bytesOf(volume.room(scale)));
   using folder = new WorkFolder(parent);
   await using server = repository === "bucket" ? await startServer() : undefined;
   let places = 0;
@@ -117,18 +108,16 @@ function placeIn(turn: string, server: ObjectServer | undefined, number: number)
 
 /** A section of docs/performance.md. `command` is how to run it again. */
 export function formatSet(result: SetResult, command: string): string {
-  const { description, scale, rounds, machine, absent, rows } = result;
+  const { description, scale, rounds, rows } = result;
   const size = scale === 1 ? "" : `, at scale ${scale}`;
-  const where = `${result.inMemory ? "in memory (tmpfs)" : "on disk"}${sets[result.set].repository === "bucket" ? ", the repository in a real S3 server on loopback" : ""}`;
-  const missing = absent.map(({ name, because }) => ` Without ${name}: it ${because}.`);
+  const inBucket = sets[result.set].repository === "bucket" ? ", the repository in a real S3 server on loopback" : "";
   return [
-    `**${result.set}**: ${description}${size}, ${where}.`,
+    `**${result.set}**: ${description}${size}, ${formatPlace(result)}${inBucket}.`,
     "",
     formatRows(rows),
     "",
     `\`${command}\` on ${result.date.slice(0, 10)}: medians of ${rounds} alternating rounds.`,
-    `${formatMachine(machine)}.`,
-    `${result.versions.join(", ")}.${missing.join("")}`,
+    formatCircumstances(result),
     `Digest of all that was stored and restored: ${result.digest.slice(0, 16)}.`,
   ].join("\n");
 }

@@ -18,6 +18,17 @@ export const works = ["first backup", "again, nothing changed", "restore", "rest
 
 export type Work = (typeof works)[number];
 
+/** What may be said of a measurement. */
+export interface MeasureOptions {
+  readonly contenders: readonly ContenderName[];
+  /** Of the whole size. */
+  readonly scale: number;
+  readonly rounds: number;
+  /** Where to work; else in memory where that has room, else in the system's temporary folder. */
+  readonly folder: string | undefined;
+  readonly progress: (line: string) => void;
+}
+
 export interface SideBySideOptions {
   readonly volume: VolumeKind;
   /** Path of a folder in the volume, to be restored alone as well. */

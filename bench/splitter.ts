@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { get_chunks } from "fastcdc-wasm";
 import { dynamic4M, findCut } from "../src/kernel/typescript/buzhash.ts";
-import { describeMachine, formatMachine, formatTable, type Machine } from "./report.ts";
+import { describeMachine, formatAbsent, formatMachine, formatTable, type Machine } from "./report.ts";
 import { formatBytes, Noise } from "./volumes.ts";
 import { WorkFolder } from "./work-folder.ts";
 
@@ -319,7 +319,6 @@ export function formatSplitters(
   const rows = data.flatMap(({ kind, splitters }) =>
     splitters.map((row, index) => ({ kind, row, isFirst: index === 0 })),
   );
-  const missing = absent.map(({ name, because }) => ` Without ${name}: it ${because}.`);
   const edited = (all: readonly SplitterRow[]): readonly SplitterRow[] => all.filter((row) => row.newBytes.length > 0);
   return [
     formatTable(
@@ -349,7 +348,7 @@ export function formatSplitters(
     ),
     "",
     `\`${command}\` on ${date.slice(0, 10)}: ${formatBytes(bytes)} of each kind, by processor time of one thread, the fastest of ${rounds}`,
-    `alternating rounds.${missing.join("")}`,
+    `alternating rounds.${formatAbsent(absent)}`,
     `${formatMachine(machine)}.`,
   ].join("\n");
 }

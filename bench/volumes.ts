@@ -35,6 +35,11 @@ export interface Room {
   readonly restoredBytes: number;
 }
 
+/** Of volume, repository and what is restored together. */
+export function bytesOf({ volumeBytes, repositoryBytes, restoredBytes }: Room): number {
+  return volumeBytes + repositoryBytes + restoredBytes;
+}
+
 const mebibyte = 2 ** 20;
 const gibibyte = 2 ** 30;
 const tinyBytes = 100;
