@@ -17,7 +17,6 @@ import { openFilesystemStore } from "../../src/repository/blob/filesystem.ts";
 import { RestoreError } from "../../src/restore/restore-error.ts";
 import type { DirectoryEntry } from "../../src/snapshot/directory-entry.ts";
 import { encodeFolder } from "../../src/snapshot/folder-object.ts";
-import type { Summary } from "../../src/snapshot/summary.ts";
 import { openVolume } from "../../src/volume/open-folder.ts";
 import { removeTree } from "../../src/volume/remove-tree.ts";
 import { nativeAddon } from "../kernel/native/native-addon.ts";
@@ -30,6 +29,7 @@ import {
   putIndexBlob,
 } from "../repository/memory-repository.ts";
 import { entry as anyEntry, mutated, nameBytes } from "../snapshot/arbitraries.ts";
+import { summaryOf } from "../snapshot/stored-examples.ts";
 import { backUpFolder, folderEntry, restoreEntry, storeObject, storeRawFolder } from "../support/engine.ts";
 import { lacking, requireRoot } from "../support/required.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -99,17 +99,6 @@ function blocksOf(folder: string | Buffer): string[] {
   });
 }
 
-const emptySummary: Summary = {
-  size: 0,
-  files: 0,
-  symlinks: 0,
-  dirs: 1,
-  maxTimeNs: 0n,
-  numFailed: 0,
-  numIgnoredErrors: 0,
-  errors: [],
-};
-
 /** More than one chunk, with a hole in it. */
 const large = random(9 << 20).fill(0, 2 << 20, 5 << 20);
 
@@ -148,7 +137,7 @@ async function store(memory: MemoryRepository, { entry, below }: StoredTree): Pr
   if (below instanceof Uint8Array) return { ...entry, objectId: await storeObject(memory, below) };
   const entries: DirectoryEntry[] = [];
   for (const child of below) entries.push(await store(memory, child));
-  const objectId = await storeObject(memory, encodeFolder(entries, emptySummary), "k");
+  const objectId = await storeObject(memory, encodeFolder(entries, summaryOf({})), "k");
   return { ...entry, objectId };
 }
 
