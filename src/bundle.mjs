@@ -1,5 +1,5 @@
-// What starts: dist/bundle/, the program and its packages in a few files, which load in a third of the time of several
-// hundred. Only what a command needs is loaded, as in the sources: dynamic imports stay.
+// What starts: dist/bundle/, the program and its packages in a few files, which load in half of the time of the more than
+// hundred of dist/ and packages: docs/decisions/bundle.md. Only what a command needs is loaded, as in the sources: dynamic imports stay.
 // `node src/bundle.mjs` after tsc; src/launch.mjs takes it where it is up to date, else dist/ as tsc made it.
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";

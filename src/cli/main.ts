@@ -26,7 +26,7 @@ function abortOnSignals(): AbortSignal {
 }
 
 // The young generation stays as small as it starts: a backup and a restore of 100,000 small files take some 80 to 100 MB
-// less at their peak, in the same time. Measured with `npm run bench` (bench/memory.ts).
+// less at their peak, in the same time, measured with the TypeScript kernel.
 setFlagsFromString("--semi-space-growth-factor=1");
 
 // Each write tells its own trouble; without a listener the stream would end the process with a stack trace.
