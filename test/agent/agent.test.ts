@@ -510,7 +510,10 @@ describe("an agent over a folder of resource files", () => {
       await gate.arrived(concurrency);
       assert.equal(node.work.running, concurrency);
       gate.open();
-      for (const name of ["young", "old", "middle"]) assert.equal((await node.untilBackup(name)).phase, "Completed");
+      for (const name of ["young", "old", "middle"]) {
+        const status = await node.untilBackup(name);
+        assert.equal(status.phase, "Completed", JSON.stringify(status));
+      }
       assert.equal(node.work.runningMax, concurrency);
       const order = node.work.backups.map(({ source }) => source.path.slice(-1)).join("");
       if (concurrency === 1) assert.equal(order, "bca");
