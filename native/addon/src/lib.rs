@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fsb_kernel::backup::folder_stack;
 use fsb_kernel::backup::parent_folder::Answer;
-use fsb_kernel::backup::pipeline;
 use fsb_kernel::backup::tree_run::{self, open_root};
 use fsb_kernel::chunk::push_chunks;
 use fsb_kernel::compression;
@@ -560,12 +559,8 @@ impl Task for NextTreeBatch {
 
     fn compute(&mut self) -> Result<tree_run::TreeBatch> {
         let _ = self.shared.conditions.adopt(); // Whether it can be had was told when the conditions were made.
-        caught(|| self.run.next(&mut self.shared.packer(), self.now_seconds))?.map_err(|interrupted| {
-            Error::from_reason(match interrupted {
-                pipeline::Interrupted::Cancelled => "the run was cancelled",
-                pipeline::Interrupted::Panicked => "a thread of the native kernel panicked",
-            })
-        })
+        caught(|| self.run.next(&mut self.shared.packer(), self.now_seconds))?
+            .map_err(|interrupted| Error::from_reason(interrupted.to_string()))
     }
 
     fn resolve(&mut self, _: Env, batch: tree_run::TreeBatch) -> Result<TreeBatch> {

@@ -262,10 +262,7 @@ fn answer_each(run: &RestoreRun, asked: Receiver<Answer>) {
     for answer in asked {
         match caught(|| run.next()) {
             Ok(Ok(batch)) => answer.resolve(Box::new(|_| Ok(batch.into()))),
-            Ok(Err(restore::Interrupted::Cancelled)) => answer.reject(Error::from_reason("the run was cancelled")),
-            Ok(Err(restore::Interrupted::Panicked)) => {
-                answer.reject(Error::from_reason("a thread of the native kernel panicked"));
-            }
+            Ok(Err(interrupted)) => answer.reject(Error::from_reason(interrupted.to_string())),
             Err(error) => answer.reject(error),
         }
     }

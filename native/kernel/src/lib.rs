@@ -16,6 +16,7 @@ pub mod format;
 pub mod hashing;
 pub mod index_blob;
 pub mod indirect_list;
+pub mod interrupted;
 pub mod object_id;
 mod pack_builder;
 pub mod pack_memory;

@@ -10,10 +10,9 @@ use fsb_kernel::conditions::Conditions;
 use fsb_kernel::content_table::{KEY_BYTES, Key, KnownTable, PackTableBuilder};
 use fsb_kernel::hashing::ContentHasher;
 use fsb_kernel::indirect_list::push_indirect_list;
+use fsb_kernel::interrupted::Interrupted;
 use fsb_kernel::object_id::{ContentId, ObjectId};
-use fsb_kernel::restore::{
-    ContentForm, Counts, Entry, EntryKind, Interrupted, LeftKind, PlacedTable, RestoreOptions, RestoreRun,
-};
+use fsb_kernel::restore::{ContentForm, Counts, Entry, EntryKind, LeftKind, PlacedTable, RestoreOptions, RestoreRun};
 use fsb_kernel::sealing::Sealer;
 use fsb_kernel::snapshot::directory_entry::DirectoryEntry;
 use fsb_kernel::snapshot::folder_object::FolderEncoder;

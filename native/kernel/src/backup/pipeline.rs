@@ -22,6 +22,7 @@ use crate::conditions::Conditions;
 use crate::content_table::KnownTables;
 use crate::format::Format;
 use crate::hashing::Hash;
+use crate::interrupted::Interrupted;
 use crate::packer::Packer;
 use crate::profile::{Queue, Stage};
 use crate::read_ahead::ReadAhead;
@@ -46,13 +47,6 @@ const STEPS_MAX: usize = 1024;
 /// So much is given out at once.
 const TAKEN_MAX: usize = 64;
 const TAKEN_BYTES_MAX: usize = 1 << 20;
-
-/// The run was cancelled, or ended because a thread of it panicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    Cancelled,
-    Panicked,
-}
 
 /// What comes next in the order of the walk. What is said of a file follows its batch.
 pub enum Ready {

@@ -16,6 +16,6 @@ mod walk;
 pub use entry::{Entry, EntryKind};
 pub use place::{ContentForm, PlacedTable};
 pub use run::{
-    Batch, Counts, DifferenceOfEntry, FetchedBytes, Interrupted, Left, LeftKind, RestoreOptions, RestoreRun,
-    WantedObject, WantedRange,
+    Batch, Counts, DifferenceOfEntry, FetchedBytes, Left, LeftKind, RestoreOptions, RestoreRun, WantedObject,
+    WantedRange,
 };

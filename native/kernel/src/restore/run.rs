@@ -23,6 +23,7 @@ use super::tree::{Folder, Item, LargeFile, ObjectBytes, ObjectSlot, Slot};
 use super::walk::{Step, Walk};
 use crate::conditions::Conditions;
 use crate::hashing::ContentHasher;
+use crate::interrupted::Interrupted;
 use crate::profile::{Queue, Stage};
 use crate::random_stream::{RandomStream, SEED_BYTES};
 use crate::sealing::Sealer;
@@ -39,13 +40,6 @@ const QUIET_MAX: Duration = Duration::from_millis(100);
 const PATHS_MAX: u64 = 100;
 /// Writing fewer bytes takes little more than a look at the clock.
 const SHORT_WRITE_BYTES_MAX: usize = 64 << 10;
-
-/// The run was cancelled, or ended because a thread of it panicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    Cancelled,
-    Panicked,
-}
 
 /// What was fetched. It is opened where it lies.
 pub trait FetchedBytes: Send {
