@@ -18,8 +18,10 @@ pub enum IoPriority {
     BestEffort(u8),
 }
 
+const THREADS_MAX: usize = 16;
+
 pub struct Conditions {
-    /// Of each pool, its caller among them.
+    /// Of each pool, its caller among them where he works too. `new` keeps it from 1 to `THREADS_MAX`.
     pub threads: usize,
     pub read_limit: ReadLimit,
     pub io_priority: Option<IoPriority>,
@@ -35,6 +37,7 @@ thread_local! {
 impl Conditions {
     pub fn new(threads: usize) -> Self {
         let (read_limit, profile) = (ReadLimit::new(None), Profile::default());
+        let threads = threads.clamp(1, THREADS_MAX);
         Self { threads, read_limit, io_priority: None, niceness: None, profile }
     }
 

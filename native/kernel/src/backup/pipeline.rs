@@ -35,7 +35,6 @@ const FILES_AHEAD_MAX: usize = 128;
 const LARGE_FILES_AHEAD_MAX: usize = 4;
 /// As many as the vector lanes of one hash take.
 const CHUNKS_PER_HASH: usize = 4;
-const THREADS_MAX: usize = 16;
 /// Of a chunk's buffer that is used again so much stays resident: a chunk has 5 MiB on average, and 8 at most.
 const SPARE_BYTES: usize = 5 << 20;
 /// The walk goes on before anything else where fewer files than this wait to be read, and rests where there are more of
@@ -183,7 +182,7 @@ impl Pipeline {
         let state = State { run: Some(run), jobs: 0, interrupted: None, ended: false, spare: vec![] };
         let shared = Arc::new(Shared { format, conditions, state: Mutex::new(state), changed: Condvar::new() });
         let mut pipeline = Self { shared, threads: Mutex::default() };
-        for number in 1..threads.min(THREADS_MAX) {
+        for number in 1..threads {
             let shared = Arc::clone(&pipeline.shared);
             let thread =
                 std::thread::Builder::new().name(format!("fsb-read-{number}")).spawn(move || shared.serve())?;

@@ -33,7 +33,6 @@ use crate::volume::new_file::{self, NewFile, Zeros};
 use crate::volume::open_folder::{OpenFolder, SystemCalls, retrying};
 use crate::volume::temporary::TemporaryName;
 
-const THREADS_MAX: usize = 16;
 /// A `next` that has nothing to tell comes back after this with how far the run is.
 const QUIET_MAX: Duration = Duration::from_millis(100);
 /// Of differences in one run; of those beyond it no path is told.
@@ -249,7 +248,7 @@ impl RestoreRun {
         shared.lock().walk = Some(walk);
         let mut seeds = RandomStream::new(&seed);
         let mut run = Self { shared, target: synced, threads: vec![] };
-        for number in 0..threads.clamp(1, THREADS_MAX) {
+        for number in 0..threads {
             let shared = Arc::clone(&run.shared);
             let random = RandomStream::new(&seeds.draw());
             let thread = std::thread::Builder::new()
