@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fsb_kernel::backup::folder_stack;
 use fsb_kernel::backup::parent_folder::Answer;
-use fsb_kernel::backup::tree_run::{self, open_root};
+use fsb_kernel::backup::tree_run;
 use fsb_kernel::chunk::push_chunks;
 use fsb_kernel::compression;
 use fsb_kernel::conditions;
@@ -28,6 +28,7 @@ use fsb_kernel::scrypt;
 use fsb_kernel::sealing::{NONCE_BYTES, Sealer};
 use fsb_kernel::table_merge::{self, MergeSource};
 use fsb_kernel::volume::errno_name::errno_name;
+use fsb_kernel::volume::open_folder::OpenFolder;
 use napi::bindgen_prelude::{AsyncTask, Either, Error, Float64Array, Result, Status, Uint8Array, Uint32Array};
 use napi::{Env, Task};
 use napi_derive::napi;
@@ -373,7 +374,7 @@ impl Packer {
     /// The folder, and all that is in it. `parent` is the object id of the parent snapshot's root.
     #[napi(catch_unwind)]
     pub fn store_tree(&self, folder_fd: i32, name: &[u8], parent: Option<String>) -> Result<TreeRun> {
-        let root = open_root(own_descriptor(folder_fd)?);
+        let root = OpenFolder::root(own_descriptor(folder_fd)?);
         let run = tree_run::TreeRun::start(root, name, parent.as_deref(), &self.shared.packer(), self.shared.ahead)
             .map_err(not_started)?;
         Ok(TreeRun { shared: Arc::clone(&self.shared), run: Arc::new(run) })

@@ -10,7 +10,7 @@ use fsb_kernel::volume::attributes::{Attributes, Newborn};
 use fsb_kernel::volume::make_folder::make_folder;
 use fsb_kernel::volume::make_symlink::make_symlink;
 use fsb_kernel::volume::new_file::{Folder, NewFile, Zeros};
-use fsb_kernel::volume::open_folder::{OpenFolder, SystemCalls};
+use fsb_kernel::volume::open_folder::OpenFolder;
 use fsb_kernel::volume::temporary::{TemporaryName, remove_left_temporaries};
 
 struct Volume(PathBuf);
@@ -23,9 +23,7 @@ impl Volume {
     }
 
     fn open(&self) -> OpenFolder {
-        let descriptor = File::open(&self.0).unwrap().into();
-        let calls = SystemCalls::probe(&descriptor);
-        OpenFolder::root(descriptor, calls)
+        OpenFolder::root(File::open(&self.0).unwrap().into())
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -17,7 +17,7 @@ use crate::chunk::Chunk;
 use crate::interrupted::Interrupted;
 use crate::packer::{FullPack, Packer};
 use crate::read_ahead::ReadAhead;
-use crate::volume::open_folder::{OpenFolder, SystemCalls};
+use crate::volume::open_folder::OpenFolder;
 use rustix::io::Errno;
 
 /// So many batches are told before anything runs ahead.
@@ -307,12 +307,6 @@ fn is_gone(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::LOOP | Errno::INVAL | Errno::NXIO)
 }
 
-/// The root of a volume that someone else opened.
-pub fn open_root(descriptor: std::os::fd::OwnedFd) -> OpenFolder {
-    let calls = SystemCalls::probe(&descriptor);
-    OpenFolder::root(descriptor, calls)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
@@ -326,6 +320,7 @@ mod tests {
     use crate::format::Format;
     use crate::hashing::ContentHasher;
     use crate::sealing::Sealer;
+    use crate::volume::open_folder::SystemCalls;
 
     struct Volume(PathBuf);
 
@@ -354,11 +349,11 @@ mod tests {
     }
 
     fn open(path: &Path) -> OpenFolder {
-        open_root(File::open(path).unwrap().into())
+        OpenFolder::root(File::open(path).unwrap().into())
     }
 
     fn open_by_oldest_calls(path: &Path) -> OpenFolder {
-        OpenFolder::root(File::open(path).unwrap().into(), SystemCalls::oldest())
+        OpenFolder::root_by(SystemCalls::oldest(), File::open(path).unwrap().into())
     }
 
     fn packer(known: Vec<KnownTable>, threads: usize) -> Packer {
@@ -490,7 +485,7 @@ mod tests {
         volume.write("file", b"");
         let file = File::open(volume.path("file")).unwrap();
         let mut packer = packer(vec![], 1);
-        let run = start(OpenFolder::root(file.into(), SystemCalls::oldest()), None, &packer);
+        let run = start(OpenFolder::root_by(SystemCalls::oldest(), file.into()), None, &packer);
         let batch = run.next(&mut packer, 1).unwrap();
         assert!(matches!(batch.end, Some(End::Fatal(Fatal::RootNotListed(Errno::NOTDIR)))));
     }

@@ -30,7 +30,7 @@ use crate::sealing::Sealer;
 use crate::volume::attributes::{Attributes, Difference, Newborn, apply};
 use crate::volume::make_symlink::make_symlink;
 use crate::volume::new_file::{self, NewFile, Zeros};
-use crate::volume::open_folder::{OpenFolder, SystemCalls, retrying};
+use crate::volume::open_folder::{OpenFolder, retrying};
 use crate::volume::temporary::TemporaryName;
 
 /// A `next` that has nothing to tell comes back after this with how far the run is.
@@ -220,8 +220,7 @@ impl RestoreRun {
         let RestoreOptions { conditions, fetched_bytes_max, expanded_bytes_max, .. } = options;
         let threads = conditions.threads;
         let synced = target.try_clone()?;
-        let calls = SystemCalls::probe(&target);
-        let open = OpenFolder::root(target, calls);
+        let open = OpenFolder::root(target);
         let (entry, lone) = if entry.kind == EntryKind::Folder { (Some(entry), None) } else { (None, Some(entry)) };
         let target = Folder { open, parent: None, entry, is_new: false, unread_after: OnceLock::new() };
         let shared = Arc::new(Shared {

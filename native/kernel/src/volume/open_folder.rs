@@ -47,7 +47,7 @@ pub struct SystemCalls {
 
 impl SystemCalls {
     /// Tries the newer calls once, on an open folder.
-    pub fn probe(folder: impl AsFd) -> Self {
+    fn probe(folder: impl AsFd) -> Self {
         let has_openat2 = !matches!(
             retrying(|| openat2(&folder, ".", OFlags::PATH | FOLDER_FLAGS, Mode::empty(), RESOLVE)),
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG)
@@ -131,7 +131,13 @@ pub struct OpenFolder {
 
 impl OpenFolder {
     /// The root of a volume, which someone else opened.
-    pub fn root(descriptor: OwnedFd, calls: SystemCalls) -> Self {
+    pub fn root(descriptor: OwnedFd) -> Self {
+        let calls = SystemCalls::probe(&descriptor);
+        Self::root_by(calls, descriptor)
+    }
+
+    /// The root, with no other calls than these.
+    pub fn root_by(calls: SystemCalls, descriptor: OwnedFd) -> Self {
         Self { descriptor, calls: Arc::new(calls) }
     }
 
@@ -310,11 +316,8 @@ mod tests {
 
         /// By the newest calls and by the oldest.
         fn open_both(&self) -> [OpenFolder; 2] {
-            [false, true].map(|oldest| {
-                let descriptor: OwnedFd = File::open(&self.0).unwrap().into();
-                let calls = if oldest { SystemCalls::oldest() } else { SystemCalls::probe(&descriptor) };
-                OpenFolder::root(descriptor, calls)
-            })
+            let [newer, older] = [(); 2].map(|()| File::open(&self.0).unwrap().into());
+            [OpenFolder::root(newer), OpenFolder::root_by(SystemCalls::oldest(), older)]
         }
     }
 
