@@ -70,15 +70,6 @@ impl ContentHasher {
             Engine::Avx512(avx512, start) => start.hash_each(chunks, |lanes| avx512::advance(*avx512, lanes)),
         }
     }
-
-    /// So many chunks of about the same length are best hashed at once.
-    pub fn lanes(&self) -> usize {
-        match &self.0 {
-            Engine::Plain(_) => 4,
-            #[cfg(target_arch = "x86_64")]
-            Engine::Avx512(..) => lanes::LANES_MAX,
-        }
-    }
 }
 
 fn first_half(digest: &[u8]) -> Hash {
