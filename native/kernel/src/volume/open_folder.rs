@@ -113,9 +113,6 @@ pub struct EntryStat {
     /// Since the Unix epoch, as the file system has it.
     pub mtime_seconds: i64,
     pub mtime_nanoseconds: u32,
-    /// Major and minor number.
-    pub device: (u32, u32),
-    pub inode: u64,
 }
 
 #[derive(Default)]
@@ -277,8 +274,6 @@ fn of_statx(statx: &Statx) -> EntryStat {
         size: statx.stx_size,
         mtime_seconds: statx.stx_mtime.tv_sec,
         mtime_nanoseconds: statx.stx_mtime.tv_nsec,
-        device: (statx.stx_dev_major, statx.stx_dev_minor),
-        inode: statx.stx_ino,
     }
 }
 
@@ -291,8 +286,6 @@ pub(super) fn of_stat(stat: &Stat) -> EntryStat {
         size: stat.st_size as u64,
         mtime_seconds: stat.st_mtime,
         mtime_nanoseconds: stat.st_mtime_nsec as u32,
-        device: (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)),
-        inode: stat.st_ino,
     }
 }
 
