@@ -10,8 +10,8 @@ use crate::hashing::HASH_BYTES;
 pub const KEY_BYTES: usize = 1 + HASH_BYTES;
 pub type Key = [u8; KEY_BYTES];
 
-const FIELD_BYTES: usize = 20;
-pub const RECORD_BYTES: usize = KEY_BYTES + FIELD_BYTES;
+const FIELDS: usize = 5;
+pub const RECORD_BYTES: usize = KEY_BYTES + 4 * FIELDS;
 pub type Record = [u8; RECORD_BYTES];
 pub const DELETED_BIT: u32 = 0x8000_0000;
 
@@ -68,7 +68,7 @@ impl KnownTable {
 
     fn find(&self, key: &Key) -> Option<KnownContent> {
         let record = self.record(key)?;
-        let [timestamp_seconds, offset] = [0, 4].map(|field| number_at(record, KEY_BYTES + field));
+        let [timestamp_seconds, offset] = [0, 1].map(|field| field_of(record, field));
         Some(KnownContent { timestamp_seconds, deleted: offset & DELETED_BIT != 0 })
     }
 
@@ -76,7 +76,7 @@ impl KnownTable {
     pub fn place(&self, key: &Key) -> Option<ContentPlace> {
         let record = self.record(key)?;
         let [timestamp_seconds, offset, packed_length, original_length, last] =
-            [0, 4, 8, 12, 16].map(|field| number_at(record, KEY_BYTES + field));
+            std::array::from_fn(|field| field_of(record, field));
         Some(ContentPlace {
             timestamp_seconds,
             deleted: offset & DELETED_BIT != 0,
@@ -99,7 +99,7 @@ impl KnownTable {
 /// Where they are not, halving goes on.
 const ESTIMATED_LOOKS: usize = 6;
 
-fn find_in_run<'t>(records: &'t [[u8; RECORD_BYTES]], key: &Key) -> Option<&'t [u8; RECORD_BYTES]> {
+fn find_in_run<'t>(records: &'t [Record], key: &Key) -> Option<&'t Record> {
     let wanted = start_of_hash(key);
     let (mut low, mut high) = (0, records.len());
     let (mut low_hash, mut high_hash) = (0, u64::MAX);
@@ -143,18 +143,13 @@ pub fn find_in_tables(tables: &[KnownTable], key: &Key) -> Option<KnownContent> 
 /// The records of one pack that has no name yet.
 #[derive(Default)]
 pub struct PackTableBuilder {
-    records: Vec<[u8; RECORD_BYTES]>,
+    records: Vec<Record>,
 }
 
 impl PackTableBuilder {
     /// Each key once.
     pub fn add(&mut self, key: &Key, timestamp: u32, pack_offset: u32, packed_length: u32, original_length: u32) {
-        let mut record = [0; RECORD_BYTES];
-        record[..KEY_BYTES].copy_from_slice(key);
-        for (field, number) in [timestamp, pack_offset, packed_length, original_length].into_iter().enumerate() {
-            record[KEY_BYTES + 4 * field..][..4].copy_from_slice(&number.to_be_bytes());
-        }
-        self.records.push(record);
+        self.records.push(record_of(key, [timestamp, pack_offset, packed_length, original_length, 0]));
     }
 
     pub fn build(mut self) -> Vec<u8> {
@@ -163,8 +158,18 @@ impl PackTableBuilder {
     }
 }
 
-fn number_at(record: &[u8; RECORD_BYTES], at: usize) -> u32 {
-    u32::from_be_bytes(std::array::from_fn(|i| record[at + i]))
+/// The fields are timestamp, offset in the pack with the deleted bit, packed length, original length, and the number of
+/// the pack above that of the form. `key` has `KEY_BYTES`.
+pub fn record_of(key: &[u8], fields: [u32; FIELDS]) -> Record {
+    let mut record = [0; RECORD_BYTES];
+    record[..KEY_BYTES].copy_from_slice(key);
+    record[KEY_BYTES..].copy_from_slice(fields.map(u32::to_be_bytes).as_flattened());
+    record
+}
+
+/// By its number in `record_of`.
+pub fn field_of(record: &Record, field: usize) -> u32 {
+    u32::from_be_bytes(std::array::from_fn(|i| record[KEY_BYTES + 4 * field + i]))
 }
 
 #[cfg(test)]

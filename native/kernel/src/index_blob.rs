@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::content_table::{KEY_BYTES, RECORD_BYTES, Record};
+use crate::content_table::{KEY_BYTES, RECORD_BYTES, Record, record_of};
 use crate::error::{ErrorCode, KernelError};
 use crate::sealing::SEAL_OVERHEAD_BYTES;
 use crate::table_merge::sort_records;
@@ -184,15 +184,6 @@ fn read_v2(entry: &[u8], entry_bytes: usize, base: u32) -> EntryV2 {
 fn pack_name(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let start = u32_at(bytes, at + 1) as usize;
     bytes.get(start..start + usize::from(bytes[at]))
-}
-
-fn record_of(key: &[u8], fields: [u32; 5]) -> Record {
-    let mut record = [0; RECORD_BYTES];
-    record[..KEY_BYTES].copy_from_slice(key);
-    for (field, number) in fields.into_iter().enumerate() {
-        record[KEY_BYTES + 4 * field..][..4].copy_from_slice(&number.to_be_bytes());
-    }
-    record
 }
 
 fn finished(

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::content_table::{DELETED_BIT, KEY_BYTES, RECORD_BYTES, Record};
+use crate::content_table::{DELETED_BIT, KEY_BYTES, RECORD_BYTES, Record, field_of};
 
 /// A table that is to be merged, and what its packs and forms are called in the merged one.
 pub struct MergeSource<'a> {
@@ -78,13 +78,13 @@ fn take(merged: &mut Vec<u8>, record: Record, pack_names: &[impl AsRef<[u8]>]) {
 /// The younger counts; else the one that is not deleted; else the one whose pack has the greater name.
 /// Source: kopia repo/content/index/merged.go.
 fn beats(a: &Record, b: &Record, pack_names: &[impl AsRef<[u8]>]) -> bool {
-    let rank = |record: &Record| (number_at(record, 0), number_at(record, 4) & DELETED_BIT == 0);
-    let name = |record: &Record| pack_names[number_at(record, 16) as usize >> 8].as_ref();
+    let rank = |record: &Record| (field_of(record, 0), field_of(record, 1) & DELETED_BIT == 0);
+    let name = |record: &Record| pack_names[field_of(record, 4) as usize >> 8].as_ref();
     rank(a).cmp(&rank(b)).then_with(|| name(a).cmp(name(b))).is_gt()
 }
 
 fn renumbered(record: &Record, source: &MergeSource<'_>) -> Record {
-    let [pack, form] = [number_at(record, 16) >> 8, number_at(record, 16) & 0xff];
+    let [pack, form] = [field_of(record, 4) >> 8, field_of(record, 4) & 0xff];
     let number = source.packs[pack as usize] << 8 | u32::from(source.forms[form as usize]);
     let mut record = *record;
     record[KEY_BYTES + 16..].copy_from_slice(&number.to_be_bytes());
@@ -97,21 +97,13 @@ fn sort_key(record: &Record) -> (u128, u8) {
     (u128::from_be_bytes(*head), rest[0])
 }
 
-fn number_at(record: &Record, field: usize) -> u32 {
-    u32::from_be_bytes(std::array::from_fn(|i| record[KEY_BYTES + field + i]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content_table::record_of;
 
     fn record(key: u8, timestamp: u32, deleted: bool, pack: u32) -> Record {
-        let mut record = [key; RECORD_BYTES];
-        let offset = if deleted { DELETED_BIT } else { 0 };
-        for (i, number) in [timestamp, offset, 0, 0, pack << 8].into_iter().enumerate() {
-            record[KEY_BYTES + 4 * i..][..4].copy_from_slice(&number.to_be_bytes());
-        }
-        record
+        record_of(&[key; KEY_BYTES], [timestamp, if deleted { DELETED_BIT } else { 0 }, 0, 0, pack << 8])
     }
 
     #[test]
