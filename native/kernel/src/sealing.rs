@@ -36,36 +36,30 @@ impl Sealer {
 
     /// Appends the plain bytes; on an error `target` is as it was.
     pub fn open_onto(&self, target: &mut Vec<u8>, sealed: &[u8], iv: &[u8]) -> Result<(), KernelError> {
-        let (Some(nonce), true) = (sealed.first_chunk(), sealed.len() >= SEAL_OVERHEAD_BYTES) else {
-            let message = format!("{} bytes are too few for a sealed item", sealed.len());
-            return Err(KernelError::new(ErrorCode::SealBroken, message));
-        };
+        let (nonce, rest) = sealed.split_first_chunk().ok_or_else(|| too_few(sealed.len()))?;
         let start = target.len();
-        target.extend_from_slice(&sealed[NONCE_BYTES..]);
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        match self.item_key(iv).open_in_place(nonce, Aad::from(iv), &mut target[start..]) {
-            Ok(_) => {
-                target.truncate(target.len() - TAG_BYTES);
-                Ok(())
-            }
-            Err(_) => {
-                target.truncate(start);
-                let message = "sealed bytes are damaged, or were sealed under another key";
-                Err(KernelError::new(ErrorCode::SealBroken, message))
-            }
-        }
+        target.extend_from_slice(rest);
+        let opened = self.open_rest(&mut target[start..], *nonce, iv);
+        target.truncate(start + opened.as_ref().unwrap_or(&0));
+        opened.map(drop)
     }
 
     /// Makes the sealed bytes plain where they are, and tells where in them the plain ones lie. After an error they are
     /// of no use.
     pub fn open_in_place(&self, sealed: &mut [u8], iv: &[u8]) -> Result<Range<usize>, KernelError> {
-        let Some((nonce, rest)) = sealed.split_first_chunk_mut().filter(|(_, rest)| rest.len() >= TAG_BYTES) else {
-            let message = format!("{} bytes are too few for a sealed item", sealed.len());
-            return Err(KernelError::new(ErrorCode::SealBroken, message));
-        };
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        match self.item_key(iv).open_in_place(nonce, Aad::from(iv), rest) {
-            Ok(plain) => Ok(NONCE_BYTES..NONCE_BYTES + plain.len()),
+        let sealed_length = sealed.len();
+        let (nonce, rest) = sealed.split_first_chunk_mut().ok_or_else(|| too_few(sealed_length))?;
+        let length = self.open_rest(rest, *nonce, iv)?;
+        Ok(NONCE_BYTES..NONCE_BYTES + length)
+    }
+
+    /// Of what lies behind the nonce. How many bytes of it are the plain ones, from the first on.
+    fn open_rest(&self, rest: &mut [u8], nonce: [u8; NONCE_BYTES], iv: &[u8]) -> Result<usize, KernelError> {
+        if rest.len() < TAG_BYTES {
+            return Err(too_few(NONCE_BYTES + rest.len()));
+        }
+        match self.item_key(iv).open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(iv), rest) {
+            Ok(plain) => Ok(plain.len()),
             Err(_) => {
                 let message = "sealed bytes are damaged, or were sealed under another key";
                 Err(KernelError::new(ErrorCode::SealBroken, message))
@@ -77,6 +71,10 @@ impl Sealer {
         let key = hmac::sign(&self.0, iv);
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).expect("HMAC-SHA256 gives the 32 bytes of a key"))
     }
+}
+
+fn too_few(count: usize) -> KernelError {
+    KernelError::new(ErrorCode::SealBroken, format!("{count} bytes are too few for a sealed item"))
 }
 
 #[cfg(test)]
