@@ -18,43 +18,46 @@ enum Plain {
 }
 
 /// What became of each item, in the items' order.
-pub struct Opened(Vec<Option<Plain>>);
+pub struct Opened {
+    /// None where it did not open.
+    contents: Vec<Option<Plain>>,
+    /// Of each item the number of its content.
+    numbers: Vec<usize>,
+}
 
-/// `places` lie in the order of their offsets; `fetched` begins at `start` of the pack. What does not open is none.
+/// `places` lie in the order of their offsets; `fetched` begins at `start` of the pack.
 pub fn open_all<'a>(
     hasher: &ContentHasher,
     sealer: &Sealer,
     fetched: &mut [u8],
     start: u64,
-    places: impl Iterator<Item = &'a Place> + Clone,
+    places: impl Iterator<Item = &'a Place>,
 ) -> Opened {
-    let mut opened: Vec<Option<Plain>> = vec![];
-    let mut end = 0;
-    let mut before: Option<&Place> = None;
-    for place in places.clone() {
-        if before.is_some_and(|before| is_same(before, place)) {
-            // A content that several files have; in place it can be opened once.
-            opened.push(match opened.last() {
-                Some(Some(Plain::There(range))) => Some(Plain::There(range.clone())),
-                Some(Some(Plain::Expanded(bytes))) => Some(Plain::Expanded(bytes.clone())),
-                _ => None,
-            });
-            continue;
+    // A content that several files have is there once, for in place it can be opened once.
+    let mut distinct: Vec<&Place> = vec![];
+    let mut numbers = vec![];
+    for place in places {
+        if distinct.last().is_none_or(|last| !is_same(last, place)) {
+            distinct.push(place);
         }
-        before = Some(place);
+        numbers.push(distinct.len() - 1);
+    }
+    let mut contents = vec![];
+    let mut end = 0;
+    for place in &distinct {
         let at = (place.offset - start) as usize;
         // Made-up records may overlap; what was opened over is no longer what was sealed.
         let is_apart = at >= end;
         end = end.max(at + place.packed_length as usize);
-        opened.push(if is_apart { open(sealer, fetched, at, place) } else { None });
+        contents.push(if is_apart { open(sealer, fetched, at, place) } else { None });
     }
-    check(hasher, fetched, places, &mut opened);
-    Opened(opened)
+    check(hasher, fetched, &distinct, &mut contents);
+    Opened { contents, numbers }
 }
 
 impl Opened {
     pub fn bytes<'a>(&'a self, fetched: &'a [u8], item: usize) -> Option<&'a [u8]> {
-        Some(plain_bytes(self.0[item].as_ref()?, fetched))
+        Some(plain_bytes(self.contents[self.numbers[item]].as_ref()?, fetched))
     }
 }
 
@@ -68,25 +71,13 @@ fn open(sealer: &Sealer, fetched: &mut [u8], at: usize, place: &Place) -> Option
 }
 
 /// What does not have its hash and length becomes none.
-fn check<'a>(
-    hasher: &ContentHasher,
-    fetched: &[u8],
-    places: impl Iterator<Item = &'a Place>,
-    opened: &mut [Option<Plain>],
-) {
-    let wanted: Vec<(Hash, u32)> = places.map(|place| (hash_of(place), place.original_length)).collect();
-    for (opened, wanted) in opened.chunks_mut(CONTENTS_PER_HASH).zip(wanted.chunks(CONTENTS_PER_HASH)) {
-        let bytes: Vec<&[u8]> = opened.iter().flatten().map(|plain| plain_bytes(plain, fetched)).collect();
-        let mut found = hasher
-            .hash_each(&bytes)
-            .into_iter()
-            .zip(bytes.iter().map(|bytes| bytes.len()))
-            .collect::<Vec<_>>()
-            .into_iter();
-        for (plain, &(hash, length)) in opened.iter_mut().zip(wanted) {
-            if plain.is_some() && found.next() != Some((hash, length as usize)) {
-                *plain = None;
-            }
+fn check(hasher: &ContentHasher, fetched: &[u8], places: &[&Place], contents: &mut [Option<Plain>]) {
+    for (contents, places) in contents.chunks_mut(CONTENTS_PER_HASH).zip(places.chunks(CONTENTS_PER_HASH)) {
+        let bytes: Vec<&[u8]> = contents.iter().flatten().map(|plain| plain_bytes(plain, fetched)).collect();
+        let mut hashes = hasher.hash_each(&bytes).into_iter();
+        for (content, place) in contents.iter_mut().zip(places) {
+            let has_length = |plain: &Plain| plain_bytes(plain, fetched).len() == place.original_length as usize;
+            *content = content.take().filter(|plain| hashes.next() == Some(hash_of(place)) && has_length(plain));
         }
     }
 }
