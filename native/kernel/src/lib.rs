@@ -31,4 +31,7 @@ pub mod scrypt;
 pub mod sealing;
 pub mod snapshot;
 pub mod table_merge;
+#[cfg(test)]
+#[path = "../tests/support/temporary_folder.rs"]
+mod temporary_folder;
 pub mod volume;

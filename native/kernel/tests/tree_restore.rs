@@ -1,9 +1,11 @@
 //! A stored tree restored by whoever pulls its batches: what is straight comes back, and what is not is left.
 
+#[path = "support/temporary_folder.rs"]
+mod temporary_folder;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use fsb_kernel::conditions::Conditions;
@@ -20,22 +22,7 @@ use fsb_kernel::snapshot::go_time::Time;
 use fsb_kernel::snapshot::summary::Summary;
 use fsb_kernel::volume::attributes::Attributes;
 use fsb_kernel::volume::new_file::Zeros;
-
-struct Target(PathBuf);
-
-impl Target {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("fsb-tree-restore-{}-{name}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // What is left lies among temporary files.
-    }
-}
+use temporary_folder::TemporaryFolder;
 
 fn hasher() -> ContentHasher {
     ContentHasher::new(b"hash")
@@ -96,7 +83,7 @@ fn entry<'a>(name: &'a str, kind: EntryKind, size: usize, object_id: ObjectId) -
     }
 }
 
-fn start(pack: &Pack, target: &Target, root: ObjectId, threads: usize) -> RestoreRun {
+fn start(pack: &Pack, target: &TemporaryFolder, root: ObjectId, threads: usize) -> RestoreRun {
     RestoreRun::new(RestoreOptions {
         hasher: hasher(),
         sealer: sealer(),
@@ -161,17 +148,17 @@ fn a_tree_comes_back_whole_however_many_threads_there_are() {
     folders.push(entry("link", EntryKind::Symlink, 10, target_of_link));
     let root = pack.folder(&folders);
     for threads in [1, 2, 5] {
-        let target = Target::new(&format!("whole-{threads}"));
+        let target = TemporaryFolder::new(&format!("tree-restore-whole-{threads}"));
         let run = start(&pack, &target, root, threads);
         let (left, counts) = drive(&run, &pack);
         assert_eq!(left, []);
         let bytes = 700 * 20 * 4 + large.len() as u64;
         assert_eq!(counts, Counts { files: 14_002, folders: 701, symlinks: 1, bytes });
-        assert!(fs::read(target.0.join("large")).unwrap() == large);
+        assert!(fs::read(target.path("large")).unwrap() == large);
         for folder in &names {
-            let found = fs::metadata(target.0.join(folder)).unwrap();
+            let found = fs::metadata(target.path(folder)).unwrap();
             assert_eq!((found.mode() & 0o7777, found.mtime(), found.mtime_nsec()), (0o750, 1_600_000_000, 7));
-            assert_eq!(fs::read_dir(target.0.join(folder)).unwrap().count(), 20);
+            assert_eq!(fs::read_dir(target.path(folder)).unwrap().count(), 20);
         }
         assert_eq!(fs::read_dir(&target.0).unwrap().count(), 703);
         assert_eq!(fs::metadata(&target.0).unwrap().mtime_nsec(), 7);
@@ -205,8 +192,8 @@ fn what_is_not_straight_is_left_and_all_else_is_restored() {
         let (start, ..) = pack.places[&key];
         pack.bytes[start as usize + 14] ^= 1;
     }
-    let target = Target::new("left");
-    fs::create_dir(target.0.join("in the way")).unwrap();
+    let target = TemporaryFolder::new("tree-restore-left");
+    fs::create_dir(target.path("in the way")).unwrap();
     let run = start(&pack, &target, root, 3);
     let (left, counts) = drive(&run, &pack);
     let entry_left = |name: &str| (LeftKind::Entry, name.to_owned());
@@ -224,8 +211,8 @@ fn what_is_not_straight_is_left_and_all_else_is_restored() {
         ]
     );
     assert_eq!((counts.files, counts.folders), (2, 1), "cut/a and good; the root");
-    assert_eq!(fs::read(target.0.join("good")).unwrap(), b"good");
-    assert_eq!(fs::read(target.0.join("cut/a")).unwrap(), b"good");
+    assert_eq!(fs::read(target.path("good")).unwrap(), b"good");
+    assert_eq!(fs::read(target.path("cut/a")).unwrap(), b"good");
 }
 
 #[test]
@@ -240,7 +227,7 @@ fn a_run_that_is_given_up_leaves_no_temporary_name() {
     push_indirect_list(&mut list, chunks);
     let list = pack.store(b'x', &list).indirect().unwrap();
     let root = pack.folder(&[entry("large", EntryKind::File, 1_999_997, list)]);
-    let target = Target::new("given-up");
+    let target = TemporaryFolder::new("tree-restore-given-up");
     let run = start(&pack, &target, root, 2);
     // The second chunk is withheld, so the file is begun and does not end.
     let mut chunks_supplied = 0;

@@ -1,8 +1,11 @@
 //! The write side of a volume: what is made, what is replaced, and what is never followed.
 
+#[path = "support/temporary_folder.rs"]
+mod temporary_folder;
+
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fsb_kernel::random_stream::RandomStream;
 use fsb_kernel::volume::Errno;
@@ -12,32 +15,15 @@ use fsb_kernel::volume::make_symlink::make_symlink;
 use fsb_kernel::volume::new_file::{Folder, NewFile, Zeros};
 use fsb_kernel::volume::open_folder::OpenFolder;
 use fsb_kernel::volume::temporary::{TemporaryName, remove_left_temporaries};
+use temporary_folder::TemporaryFolder;
 
-struct Volume(PathBuf);
-
-impl Volume {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("fsb-volume-writing-{}-{name}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
+impl TemporaryFolder {
     fn open(&self) -> OpenFolder {
         OpenFolder::root(File::open(&self.0).unwrap().into())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
     fn names(&self) -> Vec<String> {
         names_in(&self.0)
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // What is left lies among temporary files.
     }
 }
 
@@ -61,7 +47,7 @@ fn names() -> impl FnMut() -> TemporaryName {
 
 #[test]
 fn a_file_is_put_in_place_whole_with_all_its_attributes_wherever_it_is_made() {
-    let volume = Volume::new("file");
+    let volume = TemporaryFolder::new("volume-writing-file");
     let (folder, newborn, mut name) = (volume.open(), Newborn::default(), names());
     for mode in [0o644, 0o666, 0o000, 0o4755, 0o1777, 0o600] {
         for seen_by in [Folder::Private, Folder::Shared] {
@@ -83,7 +69,7 @@ fn a_file_is_put_in_place_whole_with_all_its_attributes_wherever_it_is_made() {
 
 #[test]
 fn another_owner_is_set_or_told_as_a_difference() {
-    let volume = Volume::new("owner");
+    let volume = TemporaryFolder::new("volume-writing-owner");
     let (folder, newborn, mut name) = (volume.open(), Newborn::default(), names());
     let wanted = Attributes { uid: 1234, gid: 5678, ..own(0o640) };
     for _ in 0..2 {
@@ -99,7 +85,7 @@ fn another_owner_is_set_or_told_as_a_difference() {
 
 #[test]
 fn blocks_of_zeros_are_left_out_where_that_is_wanted_and_read_as_zeros() {
-    let volume = Volume::new("holes");
+    let volume = TemporaryFolder::new("volume-writing-holes");
     let (folder, newborn, mut name) = (volume.open(), Newborn::default(), names());
     let mut bytes = vec![0; 1 << 20];
     bytes[300_000] = 1;
@@ -116,7 +102,7 @@ fn blocks_of_zeros_are_left_out_where_that_is_wanted_and_read_as_zeros() {
 
 #[test]
 fn a_file_over_a_folder_or_under_a_name_that_is_none_leaves_nothing_behind() {
-    let volume = Volume::new("in-the-way");
+    let volume = TemporaryFolder::new("volume-writing-in-the-way");
     fs::create_dir(volume.path("folder")).unwrap();
     let (folder, newborn, mut name) = (volume.open(), Newborn::default(), names());
     for (target, errno) in
@@ -131,7 +117,7 @@ fn a_file_over_a_folder_or_under_a_name_that_is_none_leaves_nothing_behind() {
 
 #[test]
 fn a_link_replaces_what_bears_its_name_and_touches_nothing_else() {
-    let volume = Volume::new("link");
+    let volume = TemporaryFolder::new("volume-writing-link");
     fs::write(volume.path("outside"), "outside").unwrap();
     let outside = fs::metadata(volume.path("outside")).unwrap();
     symlink("outside", volume.path("link")).unwrap();
@@ -149,7 +135,7 @@ fn a_link_replaces_what_bears_its_name_and_touches_nothing_else() {
 
 #[test]
 fn a_folder_is_kept_where_there_is_one_and_made_where_anything_else_is() {
-    let volume = Volume::new("folder");
+    let volume = TemporaryFolder::new("volume-writing-folder");
     fs::create_dir_all(volume.path("outside/kept")).unwrap();
     symlink("outside", volume.path("link")).unwrap();
     fs::write(volume.path("file"), "old").unwrap();
@@ -168,7 +154,7 @@ fn a_folder_is_kept_where_there_is_one_and_made_where_anything_else_is() {
 
 #[test]
 fn what_a_killed_restore_left_is_taken_away_and_nothing_else() {
-    let volume = Volume::new("left");
+    let volume = TemporaryFolder::new("volume-writing-left");
     fs::write(volume.path(".fsb-0123456789abcdef.tmp"), "half").unwrap();
     symlink("kept", volume.path(".fsb-1123456789abcdef.tmp")).unwrap();
     fs::create_dir(volume.path(".fsb-2123456789abcdef.tmp")).unwrap();

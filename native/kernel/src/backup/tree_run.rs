@@ -320,31 +320,14 @@ mod tests {
     use crate::format::Format;
     use crate::hashing::ContentHasher;
     use crate::sealing::Sealer;
+    use crate::temporary_folder::TemporaryFolder;
     use crate::volume::open_folder::SystemCalls;
 
-    struct Volume(PathBuf);
-
-    impl Volume {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("fsb-tree-run-{}-{name}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
+    impl TemporaryFolder {
         fn write(&self, path: &str, bytes: &[u8]) {
-            let path = self.0.join(path);
+            let path = self.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
-        }
-
-        fn path(&self, path: &str) -> PathBuf {
-            self.0.join(path)
-        }
-    }
-
-    impl Drop for Volume {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0); // What is left lies among temporary files.
         }
     }
 
@@ -403,7 +386,7 @@ mod tests {
         }
     }
 
-    fn many_files(volume: &Volume) {
+    fn many_files(volume: &TemporaryFolder) {
         for folder in 0..60 {
             for file in 0..20 {
                 volume.write(&format!("a{}/b{folder}/f{file}", folder % 7), format!("{folder} {file}").as_bytes());
@@ -418,7 +401,7 @@ mod tests {
 
     #[test]
     fn packs_and_root_depend_neither_on_threads_nor_on_the_calls_of_the_system() {
-        let volume = Volume::new("threads");
+        let volume = TemporaryFolder::new("tree-run-threads");
         many_files(&volume);
         let first = run_whole(open(&volume.0), 1, |_| ());
         assert_eq!((first.totals.files_stored, first.totals.files_done, first.totals.folders), (1203, 1263, 68));
@@ -434,7 +417,7 @@ mod tests {
 
     #[test]
     fn what_changes_between_the_first_batches_is_left_out_and_told() {
-        let volume = Volume::new("changes");
+        let volume = TemporaryFolder::new("tree-run-changes");
         for name in ["a/first", "b/gone", "c/gone", "d/kept", "gone", "to a folder", "to a link", "z"] {
             volume.write(name, name.as_bytes());
         }
@@ -459,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_cancelled_anywhere_leaves_no_descriptor_open() {
-        let volume = Volume::new("cancelled");
+        let volume = TemporaryFolder::new("tree-run-cancelled");
         many_files(&volume);
         let open_here = || -> Vec<PathBuf> {
             let links =
@@ -481,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_root_that_cannot_be_listed_ends_the_run() {
-        let volume = Volume::new("root");
+        let volume = TemporaryFolder::new("tree-run-root");
         volume.write("file", b"");
         let file = File::open(volume.path("file")).unwrap();
         let mut packer = packer(vec![], 1);
@@ -492,7 +475,7 @@ mod tests {
 
     #[test]
     fn with_a_parent_only_what_is_stored_and_as_it_was_is_not_read() {
-        let volume = Volume::new("parent");
+        let volume = TemporaryFolder::new("tree-run-parent");
         for name in ["a/kept", "a/changed", "b/c/kept", "kept", "lost"] {
             volume.write(name, name.as_bytes());
         }
@@ -557,7 +540,7 @@ mod tests {
 
     #[test]
     fn many_folders_without_entries_are_told_in_batches_too() {
-        let volume = Volume::new("empty");
+        let volume = TemporaryFolder::new("tree-run-empty");
         for number in 0..TOLD_MAX {
             fs::create_dir(volume.path(&format!("{number}"))).unwrap();
         }

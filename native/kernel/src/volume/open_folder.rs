@@ -294,29 +294,15 @@ mod tests {
     use std::fs::{self, File};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
 
     use super::*;
+    use crate::temporary_folder::TemporaryFolder;
 
-    struct Volume(PathBuf);
-
-    impl Volume {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("fsb-open-folder-{}-{name}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
+    impl TemporaryFolder {
         /// By the newest calls and by the oldest.
         fn open_both(&self) -> [OpenFolder; 2] {
             let [newer, older] = [(); 2].map(|()| File::open(&self.0).unwrap().into());
             [OpenFolder::root(newer), OpenFolder::root_by(SystemCalls::oldest(), older)]
-        }
-    }
-
-    impl Drop for Volume {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0); // What is left lies among temporary files.
         }
     }
 
@@ -328,18 +314,12 @@ mod tests {
 
     #[test]
     fn newer_and_older_calls_tell_the_same() {
-        let volume = Volume::new("same");
-        fs::write(volume.0.join("file"), "text").unwrap();
-        fs::create_dir(volume.0.join("folder")).unwrap();
-        symlink("/etc", volume.0.join("link")).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            volume.0.join("pipe").as_os_str().as_bytes(),
-            FileType::Fifo,
-            Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        let volume = TemporaryFolder::new("open-folder-same");
+        fs::write(volume.path("file"), "text").unwrap();
+        fs::create_dir(volume.path("folder")).unwrap();
+        symlink("/etc", volume.path("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, volume.path("pipe").as_os_str().as_bytes(), FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
         let folders = volume.open_both();
         for folder in &folders {
             for _ in 0..2 {
@@ -364,10 +344,10 @@ mod tests {
 
     #[test]
     fn a_name_is_no_path_and_no_link_is_followed() {
-        let volume = Volume::new("names");
-        fs::create_dir(volume.0.join("folder")).unwrap();
-        fs::write(volume.0.join("folder").join("file"), "text").unwrap();
-        symlink("folder", volume.0.join("link")).unwrap();
+        let volume = TemporaryFolder::new("open-folder-names");
+        fs::create_dir(volume.path("folder")).unwrap();
+        fs::write(volume.path("folder").join("file"), "text").unwrap();
+        symlink("folder", volume.path("link")).unwrap();
         let long = [b'x'; 256];
         for folder in volume.open_both() {
             for name in [&b""[..], b".", b"..", b"folder/file", b"/etc", b"fold\0er", &long] {
@@ -386,7 +366,7 @@ mod tests {
 
     #[test]
     fn depth_beyond_any_path_does_not_matter() {
-        let volume = Volume::new("deep");
+        let volume = TemporaryFolder::new("open-folder-deep");
         let name = [b'd'; 255];
         for mut folder in volume.open_both() {
             for _ in 0..40 {
@@ -402,9 +382,9 @@ mod tests {
 
     #[test]
     fn a_file_is_read_the_same_past_the_cache_and_through_it() {
-        let volume = Volume::new("reads");
+        let volume = TemporaryFolder::new("open-folder-reads");
         let whole: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
-        fs::write(volume.0.join("file"), &whole).unwrap();
+        fs::write(volume.path("file"), &whole).unwrap();
         for folder in volume.open_both() {
             let file = folder.open_file(b"file").unwrap();
             for room in [UNCACHED_BYTES_MIN - 1, UNCACHED_BYTES_MIN, 70_000, 200_000] {
@@ -427,10 +407,10 @@ mod tests {
 
     #[test]
     fn a_folder_of_more_names_than_a_listing_holds_is_listed_whole() {
-        let volume = Volume::new("many");
+        let volume = TemporaryFolder::new("open-folder-many");
         let expected: Vec<_> = (0..3000).map(|number| format!("{number:0100}")).collect();
         for name in &expected {
-            File::create(volume.0.join(name)).unwrap();
+            File::create(volume.path(name)).unwrap();
         }
         for folder in volume.open_both() {
             assert_eq!(texts(&folder.list_names_by_kind().unwrap().others), expected);
