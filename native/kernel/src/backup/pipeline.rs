@@ -207,13 +207,13 @@ impl Pipeline {
     }
 
     /// In which objects of the parent snapshot are looked for from now on.
-    pub fn replace_known(&self, known: &KnownTables) {
+    pub fn replace_known(&self, known: &KnownTables) -> Result<(), Interrupted> {
         let mut state = self.shared.lock();
-        if let Some(run) = &mut state.run
-            && !Arc::ptr_eq(&run.known, known)
-        {
+        let run = state.running()?;
+        if !Arc::ptr_eq(&run.known, known) {
             run.known = Arc::clone(known);
         }
+        Ok(())
     }
 
     pub fn take_wanted(&self) -> Vec<WantedFolder> {
@@ -347,10 +347,7 @@ impl Shared {
     fn take(&self, taken: &mut VecDeque<Ready>, may_walk: bool) -> Result<Outcome, Interrupted> {
         let mut state = self.lock();
         loop {
-            if let Some(interrupted) = state.interrupted {
-                return Err(interrupted);
-            }
-            let Some(run) = &mut state.run else { return Err(Interrupted::Cancelled) };
+            let run = state.running()?;
             if run.take(taken) {
                 let ahead = run.slots.len() + run.chunks;
                 drop(state);
@@ -440,6 +437,13 @@ enum Done {
 }
 
 impl State {
+    fn running(&mut self) -> Result<&mut Run, Interrupted> {
+        match self.interrupted {
+            Some(interrupted) => Err(interrupted),
+            None => self.run.as_mut().ok_or(Interrupted::Cancelled),
+        }
+    }
+
     /// Something to do, if limits allow. The walk comes first where little is left to read; reading comes before hashing as
     /// long as there is little to hash, for all else waits for it. With `may_walk` the walk goes on though it does not run
     /// ahead.

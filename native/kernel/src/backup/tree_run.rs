@@ -103,7 +103,8 @@ impl TreeRun {
         let began = Instant::now();
         let mut batch = TreeBatch::default();
         let mut told = Told::default();
-        self.pipeline.replace_known(packer.known());
+        // What was taken before an interruption is not told any more.
+        self.pipeline.replace_known(packer.known())?;
         let is_small = teller.batches < SMALL_BATCHES;
         let entry_batches_max = if is_small { 1 } else { ENTRY_BATCHES_MAX };
         while teller.end.is_none() {
