@@ -2,9 +2,9 @@
 //! in the same order. It converts, calls, and converts; no panic crosses the edge.
 
 mod tree_restore;
+mod work;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fsb_kernel::backup::folder_stack;
@@ -30,8 +30,9 @@ use fsb_kernel::table_merge::{self, MergeSource};
 use fsb_kernel::volume::errno_name::errno_name;
 use fsb_kernel::volume::open_folder::OpenFolder;
 use napi::bindgen_prelude::{AsyncTask, Either, Error, Float64Array, Result, Status, Uint8Array, Uint32Array};
-use napi::{Env, Task};
 use napi_derive::napi;
+
+use work::Work;
 
 /// A KernelError as a value; TypeScript makes the error of it.
 #[napi(object)]
@@ -59,24 +60,13 @@ fn opened(result: std::result::Result<Vec<u8>, KernelError>) -> Opened {
 
 /// scrypt without the PBKDF2 before and after it.
 #[napi(catch_unwind)]
-pub fn scrypt_mix(block: &[u8]) -> Result<AsyncTask<ScryptMix>> {
+pub fn scrypt_mix(block: &[u8]) -> Result<AsyncTask<Work<Vec<u8>, Uint8Array>>> {
     let block = block.try_into().map_err(|_| misused("a block has 1024 bytes"))?;
-    Ok(AsyncTask::new(ScryptMix(block)))
-}
-
-pub struct ScryptMix([u8; scrypt::BLOCK_BYTES]);
-
-impl Task for ScryptMix {
-    type Output = [u8; scrypt::BLOCK_BYTES];
-    type JsValue = Uint8Array;
-
-    fn compute(&mut self) -> Result<Self::Output> {
-        caught(|| scrypt::mix(&self.0))?.map_err(|error| Error::from_reason(format!("64 MiB of memory: {error}")))
-    }
-
-    fn resolve(&mut self, _: Env, mixed: Self::Output) -> Result<Uint8Array> {
-        Ok(mixed.to_vec().into())
-    }
+    let mix = move || match scrypt::mix(&block) {
+        Ok(mixed) => Ok(mixed.to_vec()),
+        Err(error) => Err(Error::from_reason(format!("64 MiB of memory: {error}"))),
+    };
+    Ok(Work::start(mix, Uint8Array::from))
 }
 
 #[napi(catch_unwind)]
@@ -151,35 +141,27 @@ impl From<DecodedIndex> for Index {
 }
 
 #[napi(catch_unwind)]
-pub fn open_index(content_secret: &[u8], sealed: Uint8Array, iv: &[u8]) -> AsyncTask<OpenIndex> {
-    AsyncTask::new(OpenIndex { sealer: Sealer::new(content_secret), sealed, iv: iv.to_vec() })
-}
-
-pub struct OpenIndex {
-    sealer: Sealer,
+pub fn open_index(
+    content_secret: &[u8],
     sealed: Uint8Array,
-    iv: Vec<u8>,
-}
-
-impl Task for OpenIndex {
-    type Output = std::result::Result<DecodedIndex, KernelError>;
-    type JsValue = Either<Index, Failure>;
-
-    fn compute(&mut self) -> Result<Self::Output> {
-        caught(|| {
-            let mut plain = vec![];
-            self.sealer.open_onto(&mut plain, &self.sealed, &self.iv)?;
-            index_blob::decode(plain)
-        })
-    }
-
-    fn resolve(&mut self, _: Env, index: Self::Output) -> Result<Self::JsValue> {
-        Ok(match index {
+    iv: &[u8],
+) -> AsyncTask<Work<OpenedIndex, Either<Index, Failure>>> {
+    let (sealer, iv) = (Sealer::new(content_secret), iv.to_vec());
+    let open = move || {
+        let mut plain = vec![];
+        sealer.open_onto(&mut plain, &sealed, &iv)?;
+        index_blob::decode(plain)
+    };
+    Work::start(
+        move || Ok(open()),
+        |opened| match opened {
             Ok(index) => Either::A(index.into()),
             Err(error) => Either::B(error.into()),
-        })
-    }
+        },
+    )
 }
+
+type OpenedIndex = std::result::Result<DecodedIndex, KernelError>;
 
 #[napi(object)]
 pub struct TableToMerge {
@@ -195,39 +177,16 @@ pub fn merge_tables(
     tables: Vec<TableToMerge>,
     pack_names: Uint8Array,
     name_ends: Uint32Array,
-) -> AsyncTask<MergeTables> {
-    AsyncTask::new(MergeTables { tables, pack_names, name_ends })
-}
-
-pub struct MergeTables {
-    tables: Vec<TableToMerge>,
-    pack_names: Uint8Array,
-    name_ends: Uint32Array,
-}
-
-impl Task for MergeTables {
-    type Output = Vec<u8>;
-    type JsValue = Uint8Array;
-
-    fn compute(&mut self) -> Result<Vec<u8>> {
-        caught(|| {
-            let sources: Vec<_> = self
-                .tables
-                .iter()
-                .map(|TableToMerge { records, packs, forms }| MergeSource { records, packs, forms })
-                .collect();
-            let starts = [0].iter().chain(self.name_ends.iter());
-            let names: Vec<_> = starts
-                .zip(self.name_ends.iter())
-                .map(|(&start, &end)| &self.pack_names[start as usize..end as usize])
-                .collect();
-            table_merge::merge(&sources, &names)
-        })
-    }
-
-    fn resolve(&mut self, _: Env, records: Vec<u8>) -> Result<Uint8Array> {
-        Ok(records.into())
-    }
+) -> AsyncTask<Work<Vec<u8>, Uint8Array>> {
+    let merge = move || {
+        let sources: Vec<_> =
+            tables.iter().map(|TableToMerge { records, packs, forms }| MergeSource { records, packs, forms }).collect();
+        let starts = [0].iter().chain(name_ends.iter());
+        let names: Vec<_> =
+            starts.zip(name_ends.iter()).map(|(&start, &end)| &pack_names[start as usize..end as usize]).collect();
+        Ok(table_merge::merge(&sources, &names))
+    };
+    Work::start(merge, Uint8Array::from)
 }
 
 #[napi(object)]
@@ -510,9 +469,14 @@ pub struct TreeCheckpoint {
 impl TreeRun {
     /// Not called again before the answer is there, nor after the batch with the end.
     #[napi(catch_unwind)]
-    pub fn next(&self, now_seconds: u32) -> AsyncTask<NextTreeBatch> {
+    pub fn next(&self, now_seconds: u32) -> AsyncTask<Work<tree_run::TreeBatch, TreeBatch>> {
         let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
-        AsyncTask::new(NextTreeBatch { shared, run, now_seconds })
+        let next = move || {
+            let _ = shared.conditions.adopt(); // Whether it can be had was told when the conditions were made.
+            let next = run.next(&mut shared.packer(), now_seconds);
+            next.map_err(|interrupted| Error::from_reason(interrupted.to_string()))
+        };
+        Work::start(next, TreeBatch::from)
     }
 
     /// Of each number that was wanted: the bytes, or why they cannot be read, or neither, to be asked again.
@@ -530,9 +494,14 @@ impl TreeRun {
 
     /// Not while a `next` is under way.
     #[napi(catch_unwind)]
-    pub fn checkpoint(&self, partial_name: String, now_seconds: u32) -> AsyncTask<WriteCheckpoint> {
+    pub fn checkpoint(
+        &self,
+        partial_name: String,
+        now_seconds: u32,
+    ) -> AsyncTask<Work<tree_run::Checkpoint, TreeCheckpoint>> {
         let (shared, run) = (Arc::clone(&self.shared), Arc::clone(&self.run));
-        AsyncTask::new(WriteCheckpoint { shared, run, partial_name, now_seconds })
+        let write = move || Ok(run.write_checkpoint(&mut shared.packer(), &partial_name, now_seconds));
+        Work::start(write, TreeCheckpoint::from)
     }
 
     /// A `next` that is under way fails soon.
@@ -543,35 +512,25 @@ impl TreeRun {
 
     /// When the answer is there, no descriptor of the run is open.
     #[napi(catch_unwind)]
-    pub fn close(&self) -> AsyncTask<CloseTreeRun> {
-        AsyncTask::new(CloseTreeRun { run: Arc::clone(&self.run) })
+    pub fn close(&self) -> AsyncTask<Work<(), ()>> {
+        let run = Arc::clone(&self.run);
+        let close = move || {
+            run.close();
+            Ok(())
+        };
+        Work::start(close, |()| ())
     }
 }
 
-pub struct NextTreeBatch {
-    shared: Arc<PackerShared>,
-    run: Arc<tree_run::TreeRun>,
-    now_seconds: u32,
-}
-
-impl Task for NextTreeBatch {
-    type Output = tree_run::TreeBatch;
-    type JsValue = TreeBatch;
-
-    fn compute(&mut self) -> Result<tree_run::TreeBatch> {
-        let _ = self.shared.conditions.adopt(); // Whether it can be had was told when the conditions were made.
-        caught(|| self.run.next(&mut self.shared.packer(), self.now_seconds))?
-            .map_err(|interrupted| Error::from_reason(interrupted.to_string()))
-    }
-
-    fn resolve(&mut self, _: Env, batch: tree_run::TreeBatch) -> Result<TreeBatch> {
+impl From<tree_run::TreeBatch> for TreeBatch {
+    fn from(batch: tree_run::TreeBatch) -> Self {
         let tree_run::TreeBatch { packs, wanted, reports, totals, waits, end } = batch;
         let (root_entry, failure) = match end {
             None => (None, None),
             Some(tree_run::End::Stored(entry)) => (Some(entry.into()), None),
             Some(tree_run::End::Fatal(fatal)) => (None, Some(fatal.into())),
         };
-        Ok(TreeBatch {
+        Self {
             packs: packs.into_iter().map(Pack::from).collect(),
             wanted: wanted
                 .into_iter()
@@ -582,7 +541,7 @@ impl Task for NextTreeBatch {
             waits,
             root_entry,
             failure,
-        })
+        }
     }
 }
 
@@ -639,22 +598,8 @@ impl From<folder_stack::Fatal> for TreeFailure {
     }
 }
 
-pub struct WriteCheckpoint {
-    shared: Arc<PackerShared>,
-    run: Arc<tree_run::TreeRun>,
-    partial_name: String,
-    now_seconds: u32,
-}
-
-impl Task for WriteCheckpoint {
-    type Output = tree_run::Checkpoint;
-    type JsValue = TreeCheckpoint;
-
-    fn compute(&mut self) -> Result<tree_run::Checkpoint> {
-        caught(|| self.run.write_checkpoint(&mut self.shared.packer(), &self.partial_name, self.now_seconds))
-    }
-
-    fn resolve(&mut self, _: Env, checkpoint: tree_run::Checkpoint) -> Result<TreeCheckpoint> {
+impl From<tree_run::Checkpoint> for TreeCheckpoint {
+    fn from(checkpoint: tree_run::Checkpoint) -> Self {
         let tree_run::Checkpoint { packs, root } = checkpoint;
         let packs = packs.into_iter().map(Pack::from).collect();
         let (root_entry, failure) = match root {
@@ -662,24 +607,7 @@ impl Task for WriteCheckpoint {
             Some(Ok(entry)) => (Some(entry.into()), None),
             Some(Err(fatal)) => (None, Some(fatal.into())),
         };
-        Ok(TreeCheckpoint { packs, root_entry, failure })
-    }
-}
-
-pub struct CloseTreeRun {
-    run: Arc<tree_run::TreeRun>,
-}
-
-impl Task for CloseTreeRun {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<()> {
-        caught(|| self.run.close())
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
-        Ok(())
+        Self { packs, root_entry, failure }
     }
 }
 
@@ -697,11 +625,6 @@ fn own_descriptor(fd: i32) -> Result<OwnedFd> {
 
 fn not_started(error: std::io::Error) -> Error {
     Error::from_reason(format!("could not start a thread: {error}"))
-}
-
-/// A thread of Node's pool knows no one who would catch a panic.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Error::from_reason("the native kernel panicked"))
 }
 
 fn hasher(secret: &[u8]) -> Result<ContentHasher> {

@@ -11,10 +11,11 @@ use fsb_kernel::volume::Errno;
 use fsb_kernel::volume::attributes::{Attributes, Difference};
 use fsb_kernel::volume::new_file::Zeros;
 use napi::bindgen_prelude::{AsyncTask, Error, Object, Result, Uint8Array, Uint32Array};
-use napi::{Env, JsDeferred, Task};
+use napi::{Env, JsDeferred};
 use napi_derive::napi;
 
-use super::{Conditions, caught, hasher, misused, not_started, own_descriptor};
+use super::work::{Work, caught};
+use super::{Conditions, hasher, misused, not_started, own_descriptor};
 
 #[napi(object)]
 pub struct PlacedTableBytes {
@@ -328,8 +329,13 @@ impl TreeRestore {
 
     /// `syncfs` of the target; the errno, or 0.
     #[napi(catch_unwind)]
-    pub fn sync(&self) -> AsyncTask<SyncTarget> {
-        AsyncTask::new(SyncTarget { run: Arc::clone(&self.run) })
+    pub fn sync(&self) -> AsyncTask<Work<i32, i32>> {
+        let run = Arc::clone(&self.run);
+        let sync = move || {
+            adopt(&run);
+            Ok(run.sync().err().map_or(0, Errno::raw_os_error))
+        };
+        Work::start(sync, |errno| errno)
     }
 
     /// A `next` that is under way fails soon.
@@ -340,44 +346,14 @@ impl TreeRestore {
 
     /// When the answer is there, no descriptor of the run is open, and no temporary name is left.
     #[napi(catch_unwind)]
-    pub fn close(&self) -> AsyncTask<CloseRestore> {
-        AsyncTask::new(CloseRestore { run: Arc::clone(&self.run) })
-    }
-}
-
-pub struct SyncTarget {
-    run: Arc<RestoreRun>,
-}
-
-impl Task for SyncTarget {
-    type Output = i32;
-    type JsValue = i32;
-
-    fn compute(&mut self) -> Result<i32> {
-        adopt(&self.run);
-        caught(|| self.run.sync().err().map_or(0, Errno::raw_os_error))
-    }
-
-    fn resolve(&mut self, _: Env, errno: i32) -> Result<i32> {
-        Ok(errno)
-    }
-}
-
-pub struct CloseRestore {
-    run: Arc<RestoreRun>,
-}
-
-impl Task for CloseRestore {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<()> {
-        adopt(&self.run);
-        caught(|| self.run.close())
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
-        Ok(())
+    pub fn close(&self) -> AsyncTask<Work<(), ()>> {
+        let run = Arc::clone(&self.run);
+        let close = move || {
+            adopt(&run);
+            run.close();
+            Ok(())
+        };
+        Work::start(close, |()| ())
     }
 }
 
