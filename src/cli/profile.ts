@@ -5,6 +5,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { Option } from "commander";
+import { errnoOf } from "../base/errors.ts";
 import { formatProfile } from "../base/profile.ts";
 import { type EngineResources, reportProfile } from "../repository/engine-resources.ts";
 import { CliError } from "./cli-error.ts";
@@ -16,7 +17,10 @@ export const profileOption = new Option(
   "write where the time went, as JSON, and tell it in words (SIGUSR2 does so at any time)",
 );
 
-/** What `work` gives; the profile is told also where it fails. Errors: those of `work`; CLI_OUTPUT_FAILED. */
+/**
+ * What `work` gives; the profile is told also where it fails. Errors: those of `work`; CLI_OUTPUT_FAILED, before it where
+ * nothing can be written to the file.
+ */
 export async function profiled<Result>(
   invocation: Invocation,
   { resources, output, file }: { resources: EngineResources; output: Output; file: string | undefined },
@@ -25,26 +29,29 @@ export async function profiled<Result>(
   const write = async (): Promise<void> => {
     const json = `${JSON.stringify(reportProfile(resources))}\n`;
     if (file === undefined) invocation.terminal.stderr.write(json);
-    else await writeFile(file, json);
+    else await writeProfile(file, json);
   };
   const onSignal = (): void => {
-    write().catch((error: unknown) => output.error(notWritten(file, error)));
+    write().catch((error: unknown) => output.error(error));
   };
+  if (file !== undefined) await writeProfile(file, "");
   process.on("SIGUSR2", onSignal);
   try {
     return await work();
   } finally {
     process.off("SIGUSR2", onSignal);
     if (file !== undefined) {
-      await write().catch((cause: unknown) => {
-        throw notWritten(file, cause);
-      });
+      await write();
       invocation.terminal.stderr.write(`${formatProfile(reportProfile(resources))}\n`);
     }
   }
 }
 
-function notWritten(file: string | undefined, cause: unknown): CliError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
-  return new CliError("CLI_OUTPUT_FAILED", `could not write the profile to ${file}: ${code}`, { cause });
+async function writeProfile(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    const code = errnoOf(cause) ?? "unknown";
+    throw new CliError("CLI_OUTPUT_FAILED", `could not write the profile to ${file}: ${code}`, { cause });
+  }
 }

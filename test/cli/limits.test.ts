@@ -72,6 +72,13 @@ describe("what a run may take", () => {
     assert.ok(readFileSync(join(target, "file")).equals(readFileSync(join(volume, "file"))));
   });
 
+  it("is refused before anything is stored where it could not be told", async () => {
+    const before = await fsb(["snapshot", "list", "--json", ...repo]);
+    const run = await tryFsb(["backup", volume, "--profile", join(folder, "none", "profile.json"), ...repo]);
+    assertFailed(run, exitCodes.failed, /could not write the profile to .*: ENOENT \[CLI_OUTPUT_FAILED\]/);
+    assert.equal(await fsb(["snapshot", "list", "--json", ...repo]), before);
+  });
+
   it("is told of a run that fails, too", async () => {
     const file = join(folder, "failed.json");
     const run = await tryFsb(["restore", "latest", join(volume, "file"), "--profile", file, ...repo]);
