@@ -21,9 +21,10 @@ import {
 import {
   assertRestored,
   expectedOf,
+  inOrderOf,
   type MeasureOptions,
   measureSideBySide,
-  syncFileSystem,
+  settleMachine,
   type Work,
 } from "./side-by-side.ts";
 import { bytesOf, formatBytes, formatCount, largeFiles, tinyFiles, type VolumeKind } from "./volumes.ts";
@@ -112,7 +113,7 @@ async function measureVolumes(
       rounds,
       folder,
       newPlace: (turn): RepositoryPlace => ({ kind: "folder", path: join(turn, "repository") }),
-      settle: syncFileSystem,
+      settle: settleMachine,
       progress: (line) => progress(`${formatAmount(kind, amount)}, ${line}`),
     });
     steps.push({ amount, samples });
@@ -129,7 +130,9 @@ async function measureSnapshots(
   { scale, rounds, folder, progress }: MeasureOptions & { readonly folder: string },
 ): Promise<readonly Step[]> {
   const [volume, target] = [join(folder, "volume"), join(folder, "restored")];
-  tinyFiles(snapshotFiles).fill(volume, 1);
+  const kind = tinyFiles(snapshotFiles);
+  kind.fill(volume, 1);
+  const settle = (): void => settleMachine(folder, kind.room(1).restoredBytes);
   const open = contenders.map((contender) => {
     const home = join(folder, `home-${contender.name}`);
     mkdirSync(home);
@@ -147,11 +150,11 @@ async function measureSnapshots(
     }
     const expected = expectedOf(volume);
     for (let round = 1; round <= rounds; round++, count++) {
-      for (const { contender, repository } of open) {
-        syncFileSystem(folder);
+      for (const { contender, repository } of inOrderOf(round, open)) {
+        settle();
         const again = await runMeasured(repository.backUp(volume));
         const { command, restored } = await repository.restore(volume, target);
-        syncFileSystem(folder);
+        settle();
         const restore = await runMeasured(command);
         assertRestored(contender, restored, expected);
         rmSync(target, { recursive: true });

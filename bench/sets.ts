@@ -12,7 +12,7 @@ import {
   formatRows,
   type Row,
 } from "./report.ts";
-import { type MeasureOptions, measureSideBySide, type Sample, syncFileSystem } from "./side-by-side.ts";
+import { type MeasureOptions, measureSideBySide, type Sample, settleMachine } from "./side-by-side.ts";
 import { bytesOf, largeFiles, manyFiles, sparseFile, tinyFiles, together, type VolumeKind } from "./volumes.ts";
 import { folderWithRoom, WorkFolder } from "./work-folder.ts";
 
@@ -76,7 +76,7 @@ export async function measureSet(name: SetName, options: MeasureOptions): Promis
     rounds,
     folder: folder.path,
     newPlace: (turn) => placeIn(turn, server, ++places),
-    settle: syncFileSystem,
+    settle: settleMachine,
     progress: (line) => options.progress(`${name}: ${line}`),
   });
   return {

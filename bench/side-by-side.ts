@@ -2,17 +2,20 @@
  * Backs a volume up and restores it by several programs, turn by turn, and keeps what each run took.
  *
  * A round is, for each program one after the other: a fresh repository, the first backup, a backup of what has not changed,
- * a restore. After each restore what was restored is compared with the volume by a digest; nothing is told of a time before that.
+ * a restore. Each round begins with another program. After each restore what was restored is compared with the volume by a digest; nothing is told of a time before that.
  */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Contender, ContenderName, RepositoryPlace } from "./contenders.ts";
 import { type Command, runMeasured, type Usage } from "./measured-command.ts";
 import { attributesOf, digestOf } from "./tree-digest.ts";
 import type { VolumeKind } from "./volumes.ts";
+import { inMemory, roomInMemory } from "./work-folder.ts";
+
+const mebibyte = 2 ** 20;
 
 export const works = ["first backup", "again, nothing changed", "restore", "restore of a part"] as const;
 
@@ -38,14 +41,34 @@ export interface SideBySideOptions {
   /** Exists, and is empty again afterwards. */
   readonly folder: string;
   readonly newPlace: (folder: string) => RepositoryPlace;
-  /** Before each run that is measured. */
-  readonly settle: (folder: string) => void;
+  /** Before each run that is measured; it may write so many bytes. */
+  readonly settle: (folder: string, bytes: number) => void;
   readonly progress: (line: string) => void;
 }
 
-/** Writes what the folder's file system holds in memory, so that no run pays for what another left. */
-export function syncFileSystem(folder: string): void {
+/**
+ * Leaves the machine as every run is to find it. What the folder's file system holds back is written, so that no run pays
+ * for what another left. And so many bytes of memory were just in use: a virtual machine gives what it frees back to its
+ * host, and whoever touches it next waits for it, several times as long as the writing itself takes.
+ */
+export function settleMachine(folder: string, bytes: number): void {
   execFileSync("sync", ["--file-system", folder]);
+  touchMemory(bytes);
+}
+
+/** At most what has room there; nothing where no folder is in memory. */
+function touchMemory(bytes: number): void {
+  const path = join(inMemory, `fsb-bench-touched-${process.pid}`);
+  if (!existsSync(inMemory)) return;
+  const file = openSync(path, "wx");
+  try {
+    unlinkSync(path);
+    const zeros = new Uint8Array(mebibyte);
+    const end = Math.min(bytes, roomInMemory());
+    for (let written = 0; written < end; written += zeros.length) writeSync(file, zeros);
+  } finally {
+    closeSync(file);
+  }
 }
 
 export interface Sample extends Usage {
@@ -70,15 +93,16 @@ export async function measureSideBySide(
   const whole = expectedOf(volume);
   const ofPart = part === undefined ? undefined : expectedOf(join(volume, part));
   const samples: Sample[] = [];
+  const { repositoryBytes, restoredBytes } = options.volume.room(scale);
   for (let round = 1; round <= rounds; round++) {
-    for (const contender of contenders) {
+    for (const contender of inOrderOf(round, contenders)) {
       const turn = join(folder, "turn");
       const [home, target] = [join(turn, "home"), join(turn, "restored")];
       mkdirSync(home, { recursive: true });
       const repository = contender.newRepository(newPlace(turn), home);
       const told: string[] = [];
       const measure = async (work: Work, command: Command): Promise<void> => {
-        settle(folder);
+        settle(folder, repositoryBytes + restoredBytes);
         const { seconds, cpuSeconds, peakResidentBytes } = await runMeasured(command);
         samples.push({ work, contender: contender.name, round, seconds, cpuSeconds, peakResidentBytes });
         told.push(`${work} ${seconds.toFixed(2)} s`);
@@ -101,6 +125,12 @@ export async function measureSideBySide(
   }
   rmSync(volume, { recursive: true });
   return { samples, digest: whole.digest };
+}
+
+/** Each is the first in turn. */
+export function inOrderOf<T>(round: number, contenders: readonly T[]): readonly T[] {
+  const first = (round - 1) % contenders.length;
+  return [...contenders.slice(first), ...contenders.slice(0, first)];
 }
 
 export interface Expected {

@@ -4,16 +4,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const inMemory = "/dev/shm";
+export const inMemory = "/dev/shm";
 /** Of the memory that is there, so much may be filled; the rest is for the programs. */
 const memoryShareMax = 0.7;
 
 /** A folder in memory where that has room for so much, else the system's temporary folder. */
 export function folderWithRoom(bytes: number): string {
-  if (!existsSync(inMemory)) return tmpdir();
+  return existsSync(inMemory) && bytes <= roomInMemory() ? inMemory : tmpdir();
+}
+
+/** Bytes. */
+export function roomInMemory(): number {
   const { bavail, bsize } = statfsSync(inMemory);
   const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) * 1024;
-  return bytes <= Math.min(bavail * bsize, available * memoryShareMax) ? inMemory : tmpdir();
+  return Math.min(bavail * bsize, available * memoryShareMax);
 }
 
 /** A fresh one below `parent`, which is gone when it is disposed of, or when the process is interrupted. */

@@ -49,7 +49,7 @@ describe("programs side by side", () => {
     const progress = (line: string): void => void lines.push(line.slice(0, line.indexOf(":")));
     const options = { ...common, part: "more", rounds: 2, folder, progress };
     const { samples } = await measureSideBySide([copier("fsb"), copier("kopia")], options);
-    assert.deepEqual(lines, ["round 1 of 2, fsb", "round 1 of 2, kopia", "round 2 of 2, fsb", "round 2 of 2, kopia"]);
+    assert.deepEqual(lines, ["round 1 of 2, fsb", "round 1 of 2, kopia", "round 2 of 2, kopia", "round 2 of 2, fsb"]);
     assert.deepEqual(
       samples.slice(0, 4).map(({ work }) => work),
       ["first backup", "again, nothing changed", "restore", "restore of a part"],
