@@ -86,9 +86,12 @@ export function describeStoreFaults(version: VeleroVersion): void {
       await scene.beginBackup("revoked", "revoked-1");
       await scene.middleOf("backup", "revoked-1", held);
       await exchangeKeys(scene, "third", "not told");
-      held.release();
-      await scene.endedVolumeOf("backup", "revoked-1");
-      await tellKeys(scene);
+      // Else the server could put the backup's own log with the revoked keys, when it sees the volume's end.
+      await scene.velero.server.whilePaused(async () => {
+        held.release();
+        await scene.endedVolumeOf("backup", "revoked-1");
+        await tellKeys(scene);
+      });
       await scene.assertEnded("backup", "revoked-1", "the bucket's keys were revoked");
       await scene.backUpWell("revoked", "revoked-2");
       await scene.assertWhole(t, "revoked", 1);

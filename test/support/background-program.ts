@@ -51,6 +51,15 @@ export class BackgroundProgram implements AsyncDisposable {
     return existsSync(logFile) ? readFileSync(logFile, "utf8") : "";
   }
 
+  /** Stops it and what it started where they are, until it is resumed. */
+  pause(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#signal("SIGCONT");
+  }
+
   /** Its exit code, or null where the signal ended it; undefined where it did not run. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<number | null | undefined> {
     if (!this.isRunning || this.#child === undefined) return undefined;
@@ -65,7 +74,7 @@ export class BackgroundProgram implements AsyncDisposable {
     process.off("exit", this.#endWithTest);
   }
 
-  #signal(signal: "SIGTERM" | "SIGKILL"): void {
+  #signal(signal: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
     if (this.isRunning) process.kill(-this.pid, signal);
   }
 }

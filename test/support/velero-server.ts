@@ -154,6 +154,16 @@ export class VeleroServer implements AsyncDisposable {
     await this.#program.end("SIGKILL");
   }
 
+  /** It does nothing meanwhile, and goes on as if no time had passed. */
+  async whilePaused(work: () => Promise<void>): Promise<void> {
+    this.#program.pause();
+    try {
+      await work();
+    } finally {
+      this.#program.resume();
+    }
+  }
+
   get isRunning(): boolean {
     return this.#program.isRunning;
   }
