@@ -116,20 +116,41 @@ export class ContentTable {
     return this.#view.getUint32(at) >>> 8;
   }
 
+  /** Into `forms`. */
+  formNumber(record: number): number {
+    return this.#view.getUint32(this.#fields(record) + packNumberAt) & 0xff;
+  }
+
+  /** Bit 31 where it is deleted, and the offset below. */
+  packOffsetWord(record: number): number {
+    return this.#view.getUint32(this.#fields(record) + offsetAt);
+  }
+
+  packedLength(record: number): number {
+    return this.#view.getUint32(this.#fields(record) + packedLengthAt);
+  }
+
+  originalLength(record: number): number {
+    return this.#view.getUint32(this.#fields(record) + originalLengthAt);
+  }
+
+  /** Without a view of it, which costs more than the few bytes. */
+  copyKey(record: number, target: Uint8Array, at: number): void {
+    const start = record * this.recordBytes;
+    for (let i = 0; i < this.keyBytes; i++) target[at + i] = this.bytes[start + i] as number;
+  }
+
   at(record: number): ContentRecord {
-    const at = this.#fields(record);
-    const view = this.#view;
-    const offset = view.getUint32(at + offsetAt);
-    const last = view.getUint32(at + packNumberAt);
+    const offset = this.packOffsetWord(record);
     return {
       key: this.key(record),
-      timestampSeconds: view.getUint32(at + timestampAt),
+      timestampSeconds: this.timestampSeconds(record),
       deleted: offset >= deletedBit,
-      packId: this.packs[last >>> 8] as string,
+      packId: this.packId(record),
       packOffset: offset & 0x7fff_ffff,
-      packedLength: view.getUint32(at + packedLengthAt),
-      originalLength: view.getUint32(at + originalLengthAt),
-      form: this.forms[last & 0xff] as ContentForm,
+      packedLength: this.packedLength(record),
+      originalLength: this.originalLength(record),
+      form: this.forms[this.formNumber(record)] as ContentForm,
     };
   }
 
@@ -233,6 +254,27 @@ export class ContentTableBuilder {
     if (known >= 0) return known;
     assert(this.#forms.length < formsMax, "a table has at most 256 forms");
     return this.#forms.push(form) - 1;
+  }
+}
+
+/** Numbers from 0 in the order of first appearance. */
+export class Appearances {
+  /** The numbers of before, in the new order. */
+  readonly order: number[] = [];
+  readonly #numbers: Int32Array;
+
+  /** Of `count` numbers of before. */
+  constructor(count: number) {
+    this.#numbers = new Int32Array(count).fill(-1);
+  }
+
+  add(number: number): void {
+    if (this.#numbers[number] === -1) this.#numbers[number] = this.order.push(number) - 1;
+  }
+
+  /** Of one that was added. */
+  of(number: number): number {
+    return this.#numbers[number] as number;
   }
 }
 

@@ -12,7 +12,7 @@
  */
 
 import { bufferOf, toUtf8, viewOf } from "../base/bytes.ts";
-import type { ContentRecord, ContentTable } from "./content-table.ts";
+import { Appearances, type ContentForm, type ContentRecord, type ContentTable } from "./content-table.ts";
 import { KernelError } from "./kernel.ts";
 import type { StoredRecords } from "./stored-records.ts";
 
@@ -24,14 +24,13 @@ const deletedBit = 0x8000_0000;
 export function encodeIndexV1(table: ContentTable): Uint8Array {
   const stride = table.keyBytes + entryBytes;
   const namesAt = headerBytes + table.count * stride;
-  const nameOffsets = new Map<string, number>();
-  const names: Uint8Array[] = [];
+  const packs = new Appearances(table.packs.length);
+  for (let record = 0; record < table.count; record++) packs.add(table.packNumber(record));
+  const names = packs.order.map((number) => toUtf8(table.packs[number] as string));
+  const nameOffsets: number[] = [];
   let nameOffset = namesAt;
-  for (const { packId } of table.records()) {
-    if (nameOffsets.has(packId)) continue;
-    nameOffsets.set(packId, nameOffset);
-    const name = toUtf8(packId);
-    names.push(name);
+  for (const name of names) {
+    nameOffsets.push(nameOffset);
     nameOffset += name.byteLength;
   }
   const bytes = new Uint8Array(nameOffset);
@@ -41,16 +40,17 @@ export function encodeIndexV1(table: ContentTable): Uint8Array {
   view.setUint16(2, entryBytes);
   view.setUint32(4, table.count);
   let at = headerBytes;
-  for (const record of table.records()) {
-    bytes.set(record.key, at);
+  for (let record = 0; record < table.count; record++) {
+    table.copyKey(record, bytes, at);
     const entry = at + table.keyBytes;
+    const pack = packs.of(table.packNumber(record));
     view.setUint16(entry, 0);
-    view.setUint32(entry + 2, record.timestampSeconds);
-    view.setUint8(entry + 6, record.form.formatVersion);
-    view.setUint8(entry + 7, record.packId.length);
-    view.setUint32(entry + 8, nameOffsets.get(record.packId) as number);
-    view.setUint32(entry + 12, (record.packOffset | (record.deleted ? deletedBit : 0)) >>> 0);
-    view.setUint32(entry + 16, record.packedLength);
+    view.setUint32(entry + 2, table.timestampSeconds(record));
+    view.setUint8(entry + 6, (table.forms[table.formNumber(record)] as ContentForm).formatVersion);
+    view.setUint8(entry + 7, (names[pack] as Uint8Array).byteLength);
+    view.setUint32(entry + 8, nameOffsets[pack] as number);
+    view.setUint32(entry + 12, table.packOffsetWord(record));
+    view.setUint32(entry + 16, table.packedLength(record));
     at += stride;
   }
   for (const name of names) {

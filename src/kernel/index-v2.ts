@@ -16,7 +16,7 @@
  */
 
 import { bufferOf, toUtf8, viewOf } from "../base/bytes.ts";
-import type { ContentForm, ContentRecord, ContentTable } from "./content-table.ts";
+import { Appearances, type ContentForm, type ContentRecord, type ContentTable } from "./content-table.ts";
 import { KernelError } from "./kernel.ts";
 import type { StoredRecords } from "./stored-records.ts";
 
@@ -27,54 +27,55 @@ const entryBytesMin = 16;
 const deletedBit = 0x8000_0000;
 const lengthEnd = 2 ** 28;
 const offsetEnd = 2 ** 30;
+const offsetMask = 0x7fff_ffff;
 
 export function encodeIndexV2(table: ContentTable): Uint8Array {
   // Both tables stand in order of first appearance, and hold only what appears.
-  const packNumbers = new Map<string, number>();
-  const forms: ContentForm[] = [];
-  const formNumbers = new Map<ContentForm, number>();
+  const packs = new Appearances(table.packs.length);
+  const forms = new Appearances(table.forms.length);
   let isLong = false;
-  for (const record of table.records()) {
-    if (!packNumbers.has(record.packId)) packNumbers.set(record.packId, packNumbers.size);
-    if (!formNumbers.has(record.form)) formNumbers.set(record.form, forms.push(record.form) - 1);
-    const longest = Math.max(record.packedLength, record.originalLength);
+  for (let record = 0; record < table.count; record++) {
+    packs.add(table.packNumber(record));
+    forms.add(table.formNumber(record));
+    const longest = Math.max(table.packedLength(record), table.originalLength(record));
     if (longest >= 2 ** 24) isLong = true;
-    if (longest >= lengthEnd || record.packOffset >= offsetEnd) {
+    if (longest >= lengthEnd || (table.packOffsetWord(record) & offsetMask) >= offsetEnd) {
       throw new KernelError(
         "KERNEL_INDEX_INVALID",
         "a content of 256 MiB, or a pack of 1 GiB, does not fit into index version 2",
       );
     }
   }
-  const entryBytes = isLong ? 19 : packNumbers.size > 65_536 ? 18 : forms.length > 1 ? 17 : entryBytesMin;
+  const entryBytes = isLong ? 19 : packs.order.length > 65_536 ? 18 : forms.order.length > 1 ? 17 : entryBytesMin;
   const stride = table.keyBytes + entryBytes;
   const packsAt = headerBytes + table.count * stride;
-  const formsAt = packsAt + packNumbers.size * packBytes;
-  const namesAt = formsAt + forms.length * formatBytes;
-  const names = [...packNumbers.keys()].map(toUtf8);
+  const formsAt = packsAt + packs.order.length * packBytes;
+  const namesAt = formsAt + forms.order.length * formatBytes;
+  const names = packs.order.map((number) => toUtf8(table.packs[number] as string));
   const bytes = new Uint8Array(names.reduce((sum, name) => sum + name.byteLength, namesAt));
   const view = viewOf(bytes);
   view.setUint8(0, 2);
   view.setUint8(1, table.keyBytes);
   view.setUint16(2, entryBytes);
   view.setUint32(4, table.count);
-  view.setUint32(8, packNumbers.size);
-  view.setUint8(12, forms.length);
+  view.setUint32(8, packs.order.length);
+  view.setUint8(12, forms.order.length);
 
   let at = headerBytes;
-  for (const record of table.records()) {
-    bytes.set(record.key, at);
+  for (let record = 0; record < table.count; record++) {
+    table.copyKey(record, bytes, at);
     const entry = at + table.keyBytes;
-    const packNumber = packNumbers.get(record.packId) as number;
-    view.setUint32(entry, record.timestampSeconds);
-    view.setUint32(entry + 4, (record.packOffset | (record.deleted ? deletedBit : 0)) >>> 0);
-    setUint24(view, entry + 8, record.originalLength);
-    setUint24(view, entry + 11, record.packedLength);
+    const packedLength = table.packedLength(record);
+    const originalLength = table.originalLength(record);
+    const packNumber = packs.of(table.packNumber(record));
+    view.setUint32(entry, table.timestampSeconds(record));
+    view.setUint32(entry + 4, table.packOffsetWord(record));
+    setUint24(view, entry + 8, originalLength);
+    setUint24(view, entry + 11, packedLength);
     view.setUint16(entry + 14, packNumber & 0xffff);
-    if (entryBytes > 16) view.setUint8(entry + 16, formNumbers.get(record.form) as number);
+    if (entryBytes > 16) view.setUint8(entry + 16, forms.of(table.formNumber(record)));
     if (entryBytes > 17) view.setUint8(entry + 17, packNumber >>> 16);
-    if (entryBytes > 18)
-      view.setUint8(entry + 18, ((record.originalLength >>> 24) << 4) | (record.packedLength >>> 24));
+    if (entryBytes > 18) view.setUint8(entry + 18, ((originalLength >>> 24) << 4) | (packedLength >>> 24));
     at += stride;
   }
   let nameOffset = namesAt;
@@ -85,7 +86,8 @@ export function encodeIndexV2(table: ContentTable): Uint8Array {
     nameOffset += name.byteLength;
     at += packBytes;
   }
-  for (const form of forms) {
+  for (const number of forms.order) {
+    const form = table.forms[number] as ContentForm;
     view.setUint32(at, form.compressionId);
     view.setUint8(at + 4, form.formatVersion);
     view.setUint8(at + 5, form.encryptionKeyId);

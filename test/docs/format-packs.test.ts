@@ -39,7 +39,7 @@ describe("docs/format/packs.md", () => {
       indexVersion: 2,
       random: exampleRandom,
     });
-    assert.equal(toHex(made), toHex(concatBytes([exampleRandom(paddingBytes), tail])));
+    assert.equal(toHex(concatBytes(made)), toHex(concatBytes([exampleRandom(paddingBytes), tail])));
   });
 
   it("is right about the way from the end of a pack to its index", () => {

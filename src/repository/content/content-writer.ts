@@ -66,8 +66,8 @@ const flushIntervalMs = 5 * 60_000;
 const markerTimeoutMs = 10_000;
 /** Of an entry: in its table, and in the packer's set of what it packed. */
 const pendingBytesCharged = 60;
-/** 1,000,000 pending entries take about 60 MB; then they are published early. */
-const pendingEntriesMax = 1_000_000;
+/** So many pending entries are published early: their index takes some 6 MB, several times over while it is made. */
+const pendingEntriesMax = 100_000;
 
 export interface ContentWriterOptions {
   readonly store: BlobStore;
@@ -260,8 +260,8 @@ export class ContentWriter implements AsyncDisposable {
   }
 
   /** Whose put failed or was given up is left to the garbage collector: something may still read it. */
-  async #putPack(packId: BlobId, bytes: Uint8Array, tail: Uint8Array, signal: AbortSignal): Promise<void> {
-    const parts = [bytes, tail];
+  async #putPack(packId: BlobId, bytes: Uint8Array, tail: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+    const parts = [bytes, ...tail];
     const length = totalLength(parts);
     try {
       await this.#options.store.put(packId, parts, { signal });

@@ -23,8 +23,8 @@ export interface PackTailOptions {
   readonly random: RandomSource;
 }
 
-/** `contents` name the pack. An aligned pack still gets a whole block of padding. */
-export function packTail(packLength: number, contents: ContentTable, options: PackTailOptions): Uint8Array {
+/** Its parts, one after the other. `contents` name the pack. An aligned pack still gets a whole block of padding. */
+export function packTail(packLength: number, contents: ContentTable, options: PackTailOptions): Uint8Array[] {
   const { kernel, format, indexVersion, random } = options;
   const padding = random(paddingBlock - (packLength % paddingBlock));
   const localIndex = concatBytes([encodeIndex(contents, indexVersion), random(indexSuffixBytes)]);
@@ -41,7 +41,7 @@ export function packTail(packLength: number, contents: ContentTable, options: Pa
   postamble.set(payload);
   postamble.writeUInt32BE(crc32(payload), payload.byteLength);
   postamble.writeUInt8(payload.byteLength + 4, payload.byteLength + 4);
-  return concatBytes([padding, sealedIndex, postamble]);
+  return [padding, sealedIndex, postamble];
 }
 
 /** LEB128, as in Go's encoding/binary. */

@@ -100,7 +100,7 @@ test("a pack that ends on a block still gets a whole block of padding", async ()
       random: seededRandom(""),
     };
     const tail = packTail(length, tableOf(recordOf("00".repeat(16))), options as Parameters<typeof packTail>[2]);
-    const pack = Buffer.concat([Buffer.alloc(length), tail]);
+    const pack = Buffer.concat([Buffer.alloc(length), ...tail]);
     assert.equal(readPackTail(pack, format).indexOffset, length + padding);
   }
 });
