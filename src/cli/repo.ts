@@ -59,6 +59,7 @@ function describe({ format, index }: Repository): Readonly<Record<string, string
     hash: format.hash,
     encryption: format.encryption,
     splitter: format.splitter,
+    errorCorrection: format.parityPercent === undefined ? "none" : `REED-SOLOMON-CRC32, ${format.parityPercent}%`,
     maxPackBytes: format.packBytesMax,
     epochs: format.epochs.enabled,
     epoch: index.writeEpoch,

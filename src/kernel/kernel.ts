@@ -24,15 +24,30 @@ export type KernelErrorCode =
 
 export class KernelError extends CodedError<KernelErrorCode> {}
 
+export type HashName =
+  | `BLAKE2B-256${"" | "-128"}`
+  | `BLAKE2S-${"128" | "256"}`
+  | `BLAKE3-256${"" | "-128"}`
+  | `HMAC-SHA256${"" | "-128"}`
+  | "HMAC-SHA224"
+  | `HMAC-SHA3-${"224" | "256"}`;
+
+export type EncryptionName = "AES256-GCM-HMAC-SHA256" | "CHACHA20-POLY1305-HMAC-SHA256";
+
+type SplitterSize = "128K" | "256K" | "512K" | "1M" | "2M" | "4M" | "8M";
+export type SplitterName = `FIXED-${SplitterSize}` | `DYNAMIC-${SplitterSize}-${"BUZHASH" | "RABINKARP"}`;
+
 /** The keys and choices of a repository's format on which bytes depend. */
 export interface KernelFormat {
-  readonly hash: "BLAKE2B-256-128";
-  /** Key of the content hash, 0 to 64 bytes. */
+  readonly hash: HashName;
+  /** Key of the content hash, of a length that the hash takes. */
   readonly hashSecret: Uint8Array;
-  readonly encryption: "AES256-GCM-HMAC-SHA256";
+  readonly encryption: EncryptionName;
   /** 32 bytes; the key of each sealed item is derived from it and the item's iv. */
   readonly contentSecret: Uint8Array;
-  readonly splitter: "DYNAMIC-4M-BUZHASH";
+  readonly splitter: SplitterName;
+  /** What error correction may add to all that is sealed, in percent, 1 to 100; not given for none. */
+  readonly parityPercent?: number;
   /** A pack is full once its length reaches this many bytes. */
   readonly packBytesMax: number;
   /** The repository's format version, noted with each content. */
@@ -393,9 +408,9 @@ export interface Kernel {
   scrypt(password: Uint8Array, salt: Uint8Array): Promise<Uint8Array>;
   /** The repository's content hash of some bytes. */
   hash(format: KernelFormat, bytes: Uint8Array): Uint8Array;
-  /** nonce(12) ‖ ciphertext ‖ tag(16); `iv` is key derivation input and additional data. */
+  /** nonce(12) ‖ ciphertext ‖ tag(16), within its parity if there is any; `iv` is key derivation input and additional data. */
   seal(format: KernelFormat, plain: Uint8Array, iv: Uint8Array, random: (count: number) => Uint8Array): Uint8Array;
-  /** Throws KERNEL_SEAL_BROKEN when the bytes are not what was sealed. */
+  /** Throws KERNEL_SEAL_BROKEN when the bytes are not what was sealed, and cannot be repaired. */
   open(format: KernelFormat, sealed: Uint8Array, iv: Uint8Array): Uint8Array;
   /**
    * Plain bytes of contents out of one fetched part of a pack, each checked against its hash and length.

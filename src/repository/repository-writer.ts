@@ -17,8 +17,8 @@ import type { ObjectId } from "./object/object-id.ts";
 import { objectOfChunks, writeObjects } from "./object/object-writer.ts";
 
 const manifestPrefix = "m";
-/** Some 2 KB each, before gzip: far below where the splitter would cut, since each content is a document of its own. */
-const manifestsPerContent = 500;
+/** Each content of manifests is a document of its own, so it stays below where any splitter would cut. */
+const manifestBytesMax = 64 << 10;
 
 /** Not for use by two callers at once. Disposing without a flush forgets what was not flushed. */
 export class RepositoryWriter implements AsyncDisposable {
@@ -95,8 +95,7 @@ export class RepositoryWriter implements AsyncDisposable {
 
   /** Manifests and all they refer to become visible at once, by one index blob. */
   async flush(signal: AbortSignal): Promise<void> {
-    for (let from = 0; from < this.#pendingManifests.length; from += manifestsPerContent) {
-      const bytes = encodeManifests(this.#pendingManifests.slice(from, from + manifestsPerContent));
+    for (const bytes of encodeDocuments(this.#pendingManifests)) {
       const [chunks = []] = await this.#contents.storeBytes([{ prefix: manifestPrefix, bytes }], signal);
       assert(chunks.length === 1, "manifests lie in one content");
     }
@@ -111,4 +110,13 @@ export class RepositoryWriter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#contents[Symbol.asyncDispose]();
   }
+}
+
+/** As few documents as hold the entries and are short enough; one entry is never divided. */
+function encodeDocuments(entries: readonly ManifestEntry[]): Uint8Array[] {
+  if (entries.length === 0) return [];
+  const document = encodeManifests(entries);
+  if (entries.length === 1 || document.byteLength < manifestBytesMax) return [document];
+  const half = entries.length >> 1;
+  return [...encodeDocuments(entries.slice(0, half)), ...encodeDocuments(entries.slice(half))];
 }

@@ -10,6 +10,7 @@ import { type Clock, isOlder } from "../base/clock.ts";
 import { type MemoryBudget, type MemoryShare, unboundedMemory } from "../base/memory-budget.ts";
 import { type RandomSource, systemRandom } from "../base/random.ts";
 import type { KernelFormat, TreeRestore, TreeRestoreOptions } from "../kernel/kernel.ts";
+import { kernelForFormat } from "../kernel/kernel-for-format.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
@@ -64,10 +65,14 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
     const resources = options.resources ?? (await ownResources(clock, warn));
     const { kernel, memory } = resources;
     const opened = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
+    const suited = await kernelForFormat(kernel, kernelFormatOf(opened.format), warn ?? ignore);
     const share = await openJobShare(resources, kernelFormatOf(opened.format), warn ?? ignore, signal);
-    const repository = new Repository({ ...options, resources }, opened, share);
+    const repository = new Repository({ ...options, resources: { ...resources, kernel: suited.kernel } }, opened, share);
     try {
       await repository.index.refresh(signal, await ahead.listing());
+      await suited.prepareToExpand(
+        repository.index.tables.flatMap(({ forms }) => forms.map((form) => form.compressionId)),
+      );
     } catch (error) {
       repository.giveMemoryBack();
       throw error;
@@ -161,6 +166,7 @@ export class Repository implements AsyncDisposable {
     this.#resources = resources;
     this.#share = share;
     this.#putsInFlight = options.putsInFlight ?? 1;
+    this.#kernelFormat = kernelFormatOf(opened.format);
     this.#store = store;
     this.#clock = clock;
     this.#random = random;
@@ -168,7 +174,6 @@ export class Repository implements AsyncDisposable {
     this.#warn = options.warn;
     this.#opened = opened;
     this.#formatReadMs = clock.nowMs();
-    this.#kernelFormat = kernelFormatOf(opened.format);
     this.#blobs = new EncryptedBlobs(store, kernel, this.#kernelFormat, random);
     this.index = new CommittedIndex({
       store,

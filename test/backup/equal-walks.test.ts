@@ -113,7 +113,7 @@ async function blobsOf(store: BlobStore): Promise<Map<string, string>> {
   return blobs;
 }
 
-const hashFormat = { hashSecret: new Uint8Array(0) } as Parameters<Kernel["hash"]>[0];
+const hashFormat = { hash: "BLAKE2B-256-128", hashSecret: new Uint8Array(0) } as Parameters<Kernel["hash"]>[0];
 
 /** What a walk stores of a volume and, after more was made in it, of that again; and what it tells. */
 async function storedBy(

@@ -46,6 +46,7 @@ export interface GoldenStatus {
     readonly version: number;
     readonly maxPackSize: number;
     readonly indexVersion: number;
+    readonly ecc?: string;
   };
   readonly objectFormat: { readonly splitter: string };
   readonly uniqueIDHex: string;
@@ -88,7 +89,8 @@ export class Golden {
   /** The names of the algorithms of its format. */
   formatChoices(repository: string): readonly string[] {
     const { contentFormat, objectFormat } = this.status(repository);
-    return [contentFormat.hash, contentFormat.encryption, objectFormat.splitter];
+    const { hash, encryption, ecc } = contentFormat;
+    return [hash, encryption, objectFormat.splitter, ...(ecc === undefined ? [] : [ecc])];
   }
 
   /** The object id of the root folder of each tree that the repository holds. */

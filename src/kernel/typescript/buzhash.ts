@@ -1,8 +1,8 @@
 /**
- * kopia's DYNAMIC-4M-BUZHASH splitter: cuts where a rolling hash of the last 64 bytes ends in 22 zero bits, but never
- * below 2 MiB and never above 8 MiB.
+ * kopia's DYNAMIC-…-BUZHASH splitters: they cut where a rolling hash of the last 64 bytes ends in zero bits, as many as the
+ * average length has (22 for 4 MiB), but never below half of that length and never above twice.
  *
- * The hash of the last 64 bytes is all that decides, and a cut never comes before byte 2 MiB, so the bytes below
+ * The hash of the last 64 bytes is all that decides, and a cut never comes before the minimum, so the bytes below
  * `minimum - 64` are not looked at, and chunks are found one by one without state between them.
  *
  * Source: docs/format/objects.md; kopia repo/splitter/splitter_buzhash32.go. The table is Go's math/rand seeded with 1.

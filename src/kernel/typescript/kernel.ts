@@ -2,22 +2,20 @@
 
 import { scrypt } from "node:crypto";
 import { promisify } from "node:util";
-import { equalBytes } from "../../base/bytes.ts";
+import { emptyBytes, equalBytes } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
 import { Pace } from "../../base/pace.ts";
 import { Profile } from "../../base/profile.ts";
 import { mergeTables } from "../content-table.ts";
 import { decodeIndex } from "../index-codec.ts";
 import { type Kernel, type KernelConditions, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
-import { contentHash } from "./blake2b.ts";
 import { compressionIdOf, decompress } from "./compression.ts";
+import { contentHash } from "./content-hash.ts";
 import { TypeScriptPacker } from "./packer.ts";
-import { sealInto, sealOverheadBytes, unseal } from "./sealing.ts";
+import { sealedLength, sealInto, sealOverheadBytes, unseal } from "./sealing.ts";
 
 const nonceBytes = 12;
 const ivBytes = 16;
-const hashBytes = 16;
-const keyBytes = 1 + hashBytes;
 const formatKeyBytes = 32;
 /** 128 × N × r = 64 MiB for N = 65536, r = 8; OpenSSL asks for a little more. */
 const scryptMemoryMax = 96 << 20;
@@ -47,15 +45,15 @@ export function createTypescriptKernel(
     scrypt: scryptKey,
     hash: contentHash,
     seal: (format, plain, iv, random) => {
-      const sealed = new Uint8Array(plain.byteLength + sealOverheadBytes);
-      sealInto(sealed, 0, format.contentSecret, plain, iv, random(nonceBytes));
+      const sealed = new Uint8Array(sealedLength(format, plain.byteLength));
+      sealInto(sealed, 0, format, plain, iv, random(nonceBytes));
       return sealed;
     },
-    open: (format, sealed, iv) => unseal(format.contentSecret, sealed, iv),
+    open: (format, sealed, iv) => unseal(format, sealed, iv),
     openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
     expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
     openIndex: async (format, sealed, iv) =>
-      decodeIndex(unseal(format.contentSecret, sealed, iv), keyBytes, sealOverheadBytes),
+      decodeIndex(unseal(format, sealed, iv), 1 + contentHash(format, emptyBytes).byteLength, sealOverheadBytes),
     mergeTables: async (tables) => mergeTables(tables),
     createPacker: (options) => new TypeScriptPacker(options, reading),
     restoreTree: undefined, // src/restore/ is the reference.
@@ -67,7 +65,7 @@ export const typescriptKernel: Kernel = createTypescriptKernel({ parallelism: 1 
 function openContent(format: KernelFormat, fetched: Uint8Array, item: SealedContent, number: number): Uint8Array {
   try {
     const sealed = fetched.subarray(item.offset, item.offset + item.length);
-    const stored = unseal(format.contentSecret, sealed, item.hash.subarray(-ivBytes));
+    const stored = unseal(format, sealed, item.hash.subarray(-ivBytes));
     const plain = item.compressionId === 0 ? stored : decompress(item.compressionId, stored, item.originalLength);
     if (plain.byteLength === item.originalLength && equalBytes(contentHash(format, plain), item.hash)) return plain;
     throw new KernelError("KERNEL_CONTENT_MISMATCH", "opened bytes do not have the content's hash and length");

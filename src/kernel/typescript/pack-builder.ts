@@ -7,10 +7,11 @@
 
 import { type ContentForm, ContentTableBuilder } from "../content-table.ts";
 import type { FullPack, KernelFormat } from "../kernel.ts";
-import { sealInto, sealOverheadBytes } from "./sealing.ts";
+import { sealedLength, sealInto } from "./sealing.ts";
+import { splitterOf } from "./splitters.ts";
 
-/** A pack may exceed its size by its last content, at most 8 MiB, and by header and preamble. */
-const roomBeyondFull = (8 << 20) + (72 << 10);
+/** A header is at most 64 KiB; the preamble follows it. */
+const headerRoomBytes = 72 << 10;
 const preambleBytes = 32;
 const nonceBytes = 12;
 const ivBytes = 16;
@@ -29,8 +30,10 @@ export class PackBuilder {
     this.#kind = kind;
     this.#random = random;
     this.#form = { compressionId: 0, formatVersion: format.formatVersion, encryptionKeyId: 0 };
-    // Room for a full pack from the start: what is not written is not resident, and nothing is copied to grow.
-    this.#bytes = new Uint8Array(format.packBytesMax + roomBeyondFull);
+    // Room for a full pack from the start, and for the content that fills it: what is not written is not resident, and
+    // nothing is copied to grow.
+    const largestContent = sealedLength(format, splitterOf(format.splitter).chunkBytesMax);
+    this.#bytes = new Uint8Array(headerRoomBytes + format.packBytesMax + largestContent);
     this.#append(format.packHeader);
     this.#append(random(preambleBytes));
   }
@@ -41,10 +44,10 @@ export class PackBuilder {
 
   /** Seals the content behind the others; the table copies `key`. Gives the sealed length. */
   add(key: Uint8Array, plain: Uint8Array, timestampSeconds: number): number {
-    const packedLength = plain.byteLength + sealOverheadBytes;
+    const packedLength = sealedLength(this.#format, plain.byteLength);
     this.#reserve(packedLength);
     const iv = key.subarray(key.byteLength - ivBytes);
-    sealInto(this.#bytes, this.#length, this.#format.contentSecret, plain, iv, this.#random(nonceBytes));
+    sealInto(this.#bytes, this.#length, this.#format, plain, iv, this.#random(nonceBytes));
     this.#contents ??= new ContentTableBuilder(key.byteLength);
     this.#contents.add({
       key,

@@ -19,18 +19,16 @@ import type {
   StoredChunk,
   StoreEvent,
 } from "../kernel.ts";
-import { contentHash } from "./blake2b.ts";
-import { dynamic4M, findCut } from "./buzhash.ts";
+import { contentHash } from "./content-hash.ts";
 import { KeySet } from "./key-set.ts";
 import { PackBuilder } from "./pack-builder.ts";
+import { type Splitter, splitterOf } from "./splitters.ts";
 
 const openFile = promisify(open);
 const readInto = promisify(read);
 const statFile = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 const closeFile = promisify(close);
 
-/** 8 MiB, the largest chunk: one buffer serves every large file in turn. */
-const largeBufferBytes = dynamic4M.maximum;
 /** Files up to this size are read ahead, whole, several at once: 16 × 256 KiB = 4 MiB resident at most. */
 const smallFileBytes = 256 << 10;
 const readAheadFiles = 16;
@@ -53,13 +51,16 @@ export class TypeScriptPacker implements Packer {
   readonly #packed: KeySet;
   readonly #open: Record<"p" | "q", PackBuilder | undefined> = { p: undefined, q: undefined };
   readonly #counters = { knownContents: 0, knownBytes: 0, newContents: 0, newBytes: 0, sealedBytes: 0 };
+  readonly #splitter: Splitter;
   #known: readonly ContentTable[];
+  /** Of the largest chunk, 8 MiB by default: it serves every large file in turn. */
   #largeBuffer: Uint8Array | undefined;
 
   constructor(options: PackerOptions, reading: Reading) {
     this.#options = options;
     this.#reading = reading;
     this.#known = options.known;
+    this.#splitter = splitterOf(options.format.splitter);
     this.#packed = new KeySet(1 + contentHash(options.format, new Uint8Array(0)).byteLength);
   }
 
@@ -103,15 +104,15 @@ export class TypeScriptPacker implements Packer {
     for (const piece of pieces) {
       rest = rest.byteLength === 0 ? piece : concatBytes([rest, piece]);
       // Below the largest chunk a cut may yet come with the next piece.
-      while (rest.byteLength >= dynamic4M.maximum) {
-        const length = this.#reading.profile.timeNow("split", () => findCut(rest, dynamic4M)) as number;
+      while (rest.byteLength >= this.#splitter.chunkBytesMax) {
+        const length = this.#reading.profile.timeNow("split", () => this.#splitter.findCut(rest)) as number;
         yield this.#store(prefix, rest.subarray(0, length));
         stored++;
         rest = rest.subarray(length);
       }
     }
     while (rest.byteLength > 0 || stored === 0) {
-      const length = findCut(rest, dynamic4M) ?? rest.byteLength;
+      const length = this.#splitter.findCut(rest) ?? rest.byteLength;
       yield this.#store(prefix, rest.subarray(0, length));
       stored++;
       rest = rest.subarray(length);
@@ -182,7 +183,7 @@ export class TypeScriptPacker implements Packer {
 
   /** Reads from the start to the end in one buffer that always begins at a chunk; closes the descriptor. */
   async *#storeLarge(fd: number, file: number, signal: AbortSignal): AsyncGenerator<StoreEvent, void> {
-    this.#largeBuffer ??= new Uint8Array(largeBufferBytes);
+    this.#largeBuffer ??= new Uint8Array(this.#splitter.chunkBytesMax);
     const buffer = this.#largeBuffer;
     try {
       for (let reading = 1; ; reading++) {
@@ -201,7 +202,7 @@ export class TypeScriptPacker implements Packer {
           }
           if (filled === 0 && !isFirst) break; // It ended with the chunk before.
           const read = buffer.subarray(0, filled);
-          const length = this.#reading.profile.timeNow("split", () => findCut(read, dynamic4M)) ?? filled;
+          const length = this.#reading.profile.timeNow("split", () => this.#splitter.findCut(read)) ?? filled;
           const { chunk, pack } = this.#store("", buffer.subarray(0, length));
           if (pack !== undefined) yield { kind: "pack", pack };
           yield { kind: "chunks", file, chunks: [chunk] };

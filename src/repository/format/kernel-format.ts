@@ -12,6 +12,7 @@ export function kernelFormatOf(format: RepositoryFormat): KernelFormat {
     encryption: format.encryption,
     contentSecret: deriveContentSecret(format.masterKey),
     splitter: format.splitter,
+    ...(format.parityPercent !== undefined && { parityPercent: format.parityPercent }),
     packBytesMax: format.packBytesMax,
     formatVersion: format.version,
     packHeader: format.enablePasswordChange ? new Uint8Array(0) : recoverableCopy(format.formatBlob),

@@ -10,7 +10,9 @@
 import { equalBytes, fromBase64, fromUtf8, toBase64, toUtf8 } from "../../base/bytes.ts";
 import { hasCode } from "../../base/errors.ts";
 import type { RandomSource } from "../../base/random.ts";
+import type { EncryptionName, HashName, SplitterName } from "../../kernel/kernel.ts";
 import { type BlobStore, parseBlobId } from "../blob/blob-store.ts";
+import { parseEncryption, parseHash, parseSplitter, takesKey } from "./algorithms.ts";
 import { FormatError } from "./format-error.ts";
 import { defaultKeyAlgorithm, deriveFormatKey, type KeyDeriver, openSecrets, sealSecrets } from "./keys.ts";
 import { assertFeaturesUnderstood, assertNotUpgrading, type UpgradeLock } from "./upgrade.ts";
@@ -28,9 +30,11 @@ export interface RepositoryFormat {
   /** 32 bytes; salt of nearly every derivation. Never changes. */
   readonly uniqueId: Uint8Array;
   readonly version: 1 | 2 | 3;
-  readonly hash: "BLAKE2B-256-128";
-  readonly encryption: "AES256-GCM-HMAC-SHA256";
-  readonly splitter: "DYNAMIC-4M-BUZHASH";
+  readonly hash: HashName;
+  readonly encryption: EncryptionName;
+  readonly splitter: SplitterName;
+  /** What error correction may add, in percent, 1 to 100; not given for none. */
+  readonly parityPercent?: number;
   readonly hashSecret: Uint8Array;
   readonly masterKey: Uint8Array;
   readonly packBytesMax: number;
@@ -234,26 +238,23 @@ function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Arr
   if (version !== 1 && version !== 2 && version !== 3) throw unsupported("format version", String(version));
   const indexVersion = numberField(json, "indexVersion", 1) || 1;
   if (indexVersion !== 1 && indexVersion !== 2) throw unsupported("index version", String(indexVersion));
-  const hash = textField(json, "hash", "BLAKE2B-256-128");
-  if (hash !== "BLAKE2B-256-128") throw unsupported("hash", hash);
-  const encryption = textField(json, "encryption", "AES256-GCM-HMAC-SHA256");
-  if (encryption !== "AES256-GCM-HMAC-SHA256") throw unsupported("encryption", encryption);
-  const splitter = textField(json, "splitter", "FIXED");
-  if (splitter !== "DYNAMIC-4M-BUZHASH" && splitter !== "DYNAMIC") throw unsupported("splitter", splitter);
-  const ecc = textField(json, "ecc", "");
-  if (ecc !== "" && numberField(json, "eccOverheadPercent", 0) > 0) throw unsupported("error correction", ecc);
+  const hash = named("hash", textField(json, "hash", "BLAKE2B-256-128"), parseHash);
+  const encryption = named("encryption", textField(json, "encryption", "AES256-GCM-HMAC-SHA256"), parseEncryption);
+  const splitter = named("splitter", textField(json, "splitter", "FIXED"), parseSplitter);
+  const parityPercent = parseParityPercent(json, indexVersion);
   const packBytesMax = numberField(json, "maxPackSize", 0) || packBytesDefault;
   if (packBytesMax < 10 << 20 || packBytesMax > 120 << 20) {
     throw new FormatError("REPOSITORY_FORMAT_INVALID", `a maximum pack size of ${packBytesMax} bytes is out of range`);
   }
   const hashSecret = json.secret === undefined ? new Uint8Array(0) : bytesField(json, "secret");
-  if (hashSecret.byteLength > 64) throw invalid("secret", "is longer than BLAKE2b's key");
+  if (!takesKey(hash, hashSecret.byteLength)) throw invalid("secret", `is no key of ${hash}`);
   return {
     uniqueId,
     version,
     hash,
     encryption,
-    splitter: "DYNAMIC-4M-BUZHASH",
+    splitter,
+    ...(parityPercent > 0 && { parityPercent }),
     hashSecret,
     masterKey: bytesField(json, "masterKey"),
     packBytesMax,
@@ -262,6 +263,26 @@ function parseInner(json: JsonObject, uniqueId: Uint8Array, formatBlob: Uint8Arr
     enablePasswordChange: json.enablePasswordChange === true,
     formatBlob,
   };
+}
+
+/** `name` as `parse` knows it. REPOSITORY_UNSUPPORTED. */
+function named<Name>(what: string, name: string, parse: (name: string) => Name | undefined): Name {
+  const known = parse(name);
+  if (known === undefined) throw unsupported(what, name);
+  return known;
+}
+
+/** 0 for none. Index version 1 has no room for the length that parity adds. */
+function parseParityPercent(json: JsonObject, indexVersion: number): number {
+  const name = textField(json, "ecc", "");
+  const percent = numberField(json, "eccOverheadPercent", 0);
+  if (name === "" || percent === 0) return 0;
+  if (name !== "REED-SOLOMON-CRC32") throw unsupported("error correction", name);
+  if (!Number.isInteger(percent) || percent < 1 || percent > 100) {
+    throw invalid("eccOverheadPercent", "is not a whole number from 1 to 100");
+  }
+  if (indexVersion === 1) throw invalid("ecc", "does not go with index version 1");
+  return percent;
 }
 
 function parseEpochParameters(value: unknown): EpochParameters {
