@@ -29,11 +29,18 @@ export async function kernelForFormat(
 }
 
 /** What a warning names, or undefined where all is known. */
-function unknownToNative({ hash, encryption, splitter, parityPercent }: KernelFormat): string | undefined {
+function unknownToNative({
+  hash,
+  encryption,
+  splitter,
+  parityPercent,
+  compressionId,
+}: KernelFormat): string | undefined {
   if (hash !== "BLAKE2B-256-128") return `the hash ${hash}`;
   if (encryption !== "AES256-GCM-HMAC-SHA256") return `the encryption ${encryption}`;
   if (splitter !== "DYNAMIC-4M-BUZHASH") return `the splitter ${splitter}`;
   if (parityPercent !== undefined) return "error correction";
+  if (compressionId !== undefined) return "how to compress contents";
   return undefined;
 }
 

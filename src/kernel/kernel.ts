@@ -48,6 +48,11 @@ export interface KernelFormat {
   readonly splitter: SplitterName;
   /** What error correction may add to all that is sealed, in percent, 1 to 100; not given for none. */
   readonly parityPercent?: number;
+  /**
+   * New contents are compressed as this where that makes them smaller; not given for none. Not the format's, but what this
+   * client was asked for, and only where the index has room for it (version 2).
+   */
+  readonly compressionId?: number;
   /** A pack is full once its length reaches this many bytes. */
   readonly packBytesMax: number;
   /** The repository's format version, noted with each content. */

@@ -5,8 +5,17 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { bufferOf, concatBytes, fromHex, toHex, toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { EncryptionName, HashName, Kernel, KernelFormat, SplitterName } from "../../src/kernel/kernel.ts";
+import type { ContentRecord } from "../../src/kernel/content-table.ts";
+import type {
+  EncryptionName,
+  FullPack,
+  HashName,
+  Kernel,
+  KernelFormat,
+  SplitterName,
+} from "../../src/kernel/kernel.ts";
 import { noise, xorshiftBytes } from "../kernel/byte-sources.ts";
+import { type CompressedVector, compressedVectors } from "../kernel/compressed-vectors.ts";
 import { requireGolden } from "../support/golden.ts";
 
 const mebibyte = 1 << 20;
@@ -69,6 +78,14 @@ export const splitterNames: readonly SplitterName[] = (
   `DYNAMIC-${size}-RABINKARP` as const,
 ]);
 
+/** All that kopia's writers make. */
+export const compressionIds: readonly number[] = [
+  ...[0x1000, 0x1001, 0x1002, 0x1100, 0x1101, 0x1102, 0x1103, 0x1200, 0x1201, 0x1202, 0x1203],
+  ...[0x1300, 0x1301, 0x1302, 0x1500, 0x1501, 0x1502],
+];
+
+const someNoise = noise(200_000);
+
 export function describeKernelFormats(kernel: Kernel): void {
   describe(`every format that kopia has is the ${kernel.name} kernel's too`, () => {
     for (const name of hashNames) describeHash(kernel, name);
@@ -76,6 +93,8 @@ export function describeKernelFormats(kernel: Kernel): void {
     for (const name of encryptionNames) describeEncryption(kernel, name);
     for (const name of splitterNames) describeSplitter(kernel, name);
     describeRabinKarp(kernel);
+    describeReadingCompressed(kernel);
+    describeCompressing(kernel);
     describeWholeFormats(kernel);
   });
 }
@@ -180,6 +199,159 @@ function describeRabinKarp(kernel: Kernel): void {
   });
 }
 
+function describeReadingCompressed(kernel: Kernel): void {
+  for (const { name, compressionId, plain, stream } of compressedVectors) {
+    const stored = withHeader(compressionId, stream);
+    test(`${name} of another program expands, and no further than it may`, () => {
+      assert.deepEqual(bufferOf(kernel.expand(stored, plain.byteLength)), bufferOf(plain));
+      assert.deepEqual(bufferOf(kernel.expand(stored, 2 * plain.byteLength)), bufferOf(plain));
+      for (const bytesMax of [0, 1, plain.byteLength >> 1, plain.byteLength - 1]) {
+        assert.throws(() => kernel.expand(stored, bytesMax), { code: "KERNEL_CONTENT_MISMATCH" });
+      }
+    });
+
+    test(`${name} that is damaged or cut off is a coded error, or what it was`, () => {
+      const isChecked = !name.includes("without checksums");
+      fc.assert(
+        fc.property(fc.nat(), fc.nat(255), fc.boolean(), (at, value, cut) => {
+          const damaged = Uint8Array.from(cut ? stored.subarray(0, at % stored.byteLength) : stored);
+          if (!cut) damaged[at % damaged.byteLength] = value;
+          const answer = expanded(kernel, damaged, plain.byteLength);
+          if (answer === undefined) return;
+          assert.ok(answer.byteLength <= plain.byteLength);
+          // What is cut off between two frames or chunks is whole as far as it goes; the content's length tells then.
+          if (isChecked && !cut) assert.deepEqual(bufferOf(answer), bufferOf(plain.subarray(0, answer.byteLength)));
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  test("several LZ4 frames follow each other, with others between them that are passed over", () => {
+    const { compressionId, plain, stream } = compressedVectors.find(({ name }) => name === "LZ4") as CompressedVector;
+    const skippable = Buffer.from("572a4d1803000000616263", "hex");
+    const stored = withHeader(compressionId, skippable, stream, skippable, stream);
+    const twice = concatBytes([plain, plain]);
+    assert.deepEqual(bufferOf(kernel.expand(stored, twice.byteLength)), bufferOf(twice));
+  });
+
+  test("bytes that are nothing of what they say are a coded error", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...compressionIds, 0x1400), fc.uint8Array({ maxLength: 200 }), (id, bytes) => {
+        expanded(kernel, withHeader(id, bytes), 1000);
+      }),
+    );
+  });
+
+  test("a stream that says it holds more than it may is an error before anything is made room for", () => {
+    // 64 blocks of 4 MiB in 12 bytes each, and a zstd frame that wants a window of 2 GiB.
+    const block = Buffer.from("000800000000000080808002", "hex");
+    const s2 = concatBytes([Buffer.from("ff06000053327354774f", "hex"), ...Array.from({ length: 64 }, () => block)]);
+    const zstd = Buffer.from("28b52ffd00a8010000", "hex");
+    const before = process.memoryUsage().arrayBuffers;
+    for (const stored of [withHeader(0x1200, s2), withHeader(0x1100, zstd)]) {
+      assert.throws(() => kernel.expand(stored, mebibyte), { code: "KERNEL_CONTENT_MISMATCH" });
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < 16 * mebibyte);
+  });
+
+  test("bombs of each kind that can be written are errors", () => {
+    const bomb = new Uint8Array(4 * mebibyte);
+    for (const compressionId of compressionIds) {
+      const { stored } = compressedBy(kernel, compressionId, bomb);
+      assert.ok(stored.byteLength < bomb.byteLength / 10);
+      assert.throws(() => kernel.expand(stored, bomb.byteLength / 2), { code: "KERNEL_CONTENT_MISMATCH" });
+      assert.deepEqual(bufferOf(kernel.expand(stored, bomb.byteLength)), bufferOf(bomb));
+    }
+  });
+}
+
+/** Text, noise, runs, and all of them after each other. */
+const anyBytes = fc
+  .array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.tuple(fc.nat(255), fc.nat(70_000)).map(([byte, count]) => new Uint8Array(count).fill(byte)),
+      fc.tuple(fc.nat(100_000), fc.nat(70_000)).map(([start, length]) => someNoise.subarray(start, start + length)),
+      fc
+        .tuple(fc.nat(1000), fc.nat(20))
+        .map(([start, count]) => concatBytes(Array(count).fill(someNoise.subarray(start, start + 100)))),
+    ),
+    { maxLength: 8 },
+  )
+  .map(concatBytes);
+
+function describeCompressing(kernel: Kernel): void {
+  test("whatever is stored compressed comes back, whichever compression it is", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...compressionIds), anyBytes, (compressionId, plain) => {
+        const { stored, isCompressed } = compressedBy(kernel, compressionId, plain);
+        if (!isCompressed) assert.deepEqual(bufferOf(stored), bufferOf(plain));
+        else assert.deepEqual(bufferOf(kernel.expand(stored, plain.byteLength)), bufferOf(plain));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a content is compressed where that makes it smaller, header and all, and stored as it is elsewhere", () => {
+    for (const compressionId of compressionIds) {
+      const packer = kernel.createPacker({
+        format: { ...format, compressionId },
+        known: [],
+        nowSeconds: () => 1000,
+        random: seededRandom("compress"),
+      });
+      const items = [toUtf8("text ".repeat(1000)), noise(5000), toUtf8("short"), new Uint8Array(0)];
+      const { chunks } = packer.storeBytes(items.map((bytes, i) => ({ prefix: i === 0 ? "k" : "", bytes })));
+      const records = packer.finishPacks().flatMap(({ contents }) => [...contents.records()]);
+      const [text, ...others] = items.map((item, i) => {
+        const hash = toHex(chunks[i]?.[0]?.hash as Uint8Array);
+        assert.equal(hash, toHex(kernel.hash(format, item)), "the hash is that of the plain bytes");
+        return records.find(({ key }) => toHex(key.subarray(1)) === hash) as ContentRecord;
+      });
+      assert.equal(text?.form.compressionId, compressionId);
+      assert.equal(text.originalLength, 5000);
+      assert.ok(text.packedLength < 500, `${compressionId.toString(16)}: ${text.packedLength}`);
+      for (const { form, packedLength, originalLength } of others) {
+        assert.equal(form.compressionId, 0);
+        assert.equal(packedLength, originalLength + 28);
+      }
+    }
+  });
+}
+
+/** What a packer seals of one content. */
+function compressedBy(
+  kernel: Kernel,
+  compressionId: number,
+  plain: Uint8Array,
+): { readonly stored: Uint8Array; readonly isCompressed: boolean } {
+  const chosen = { ...format, compressionId, splitter: "FIXED-8M" as const };
+  const random = seededRandom("compressed");
+  const packer = kernel.createPacker({ format: chosen, known: [], nowSeconds: () => 1000, random });
+  packer.storeBytes([{ prefix: "", bytes: plain }]);
+  const [pack] = packer.finishPacks() as [FullPack];
+  const { key, packOffset, packedLength, form } = pack.contents.at(0);
+  const sealed = pack.bytes.subarray(packOffset, packOffset + packedLength);
+  return { stored: kernel.open(chosen, sealed, key.subarray(1)), isCompressed: form.compressionId === compressionId };
+}
+
+/** Undefined where it does not expand, for a reason that has a code. */
+function expanded(kernel: Kernel, stored: Uint8Array, bytesMax: number): Uint8Array | undefined {
+  try {
+    return kernel.expand(stored, bytesMax);
+  } catch (error) {
+    assert.match((error as { code: string }).code, /^KERNEL_(CONTENT_MISMATCH|COMPRESSION_UNSUPPORTED)$/);
+    return undefined;
+  }
+}
+
+function withHeader(compressionId: number, ...stream: readonly Uint8Array[]): Uint8Array {
+  const header = Buffer.alloc(4);
+  header.writeUInt32BE(compressionId);
+  return concatBytes([header, ...stream]);
+}
+
 function describeWholeFormats(kernel: Kernel): void {
   test("contents packed in any format open again, from wherever they lie", () => {
     const random = seededRandom("formats");
@@ -190,6 +362,7 @@ function describeWholeFormats(kernel: Kernel): void {
         encryption: fc.constantFrom(...encryptionNames),
         splitter: fc.constantFrom(...splitterNames),
         parityPercent: fc.constantFrom(1, 2, 10, 100),
+        compressionId: fc.constantFrom(...compressionIds),
       },
       { requiredKeys: ["hash", "encryption", "splitter"] },
     );

@@ -9,7 +9,19 @@ import { requireRoot } from "../support/required.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { assertSameTree, readManifest } from "../support/tree-manifest.ts";
 
-const repositories = ["default-v3", "v1-small", "v2-small", "many-sessions", "after-maintenance", "flat"];
+const repositories = [
+  ...["default-v3", "v1-small", "v2-small", "many-sessions", "after-maintenance", "flat", "empty"],
+  ...["hash-blake2b-256", "hash-blake2s-128", "hash-blake2s-256", "hash-blake3-256", "hash-blake3-256-128"],
+  ...["hash-hmac-sha256", "hash-hmac-sha256-128", "hash-hmac-sha3-256", "cipher-chacha20", "ecc-2-percent"],
+  ...["splitter-fixed-1m", "splitter-dynamic-128k-buzhash", "splitter-dynamic-128k-rabinkarp"],
+  ...["compression-gzip", "compression-pgzip", "compression-deflate-default"],
+  ...["compression-zstd", "compression-zstd-fastest", "compression-s2-default", "compression-s2-better"],
+];
+
+test("no golden repository is left out", (t) => {
+  const golden = requireGolden(t);
+  if (golden !== undefined) assert.deepEqual(golden.repositories().toSorted(), repositories.toSorted());
+});
 
 for (const name of repositories) {
   test(`every snapshot that kopia stored in ${name} is listed and restores as its tree`, async (t) => {

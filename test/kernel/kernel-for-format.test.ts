@@ -22,6 +22,7 @@ for (const [choices, named] of [
   [{ encryption: "CHACHA20-POLY1305-HMAC-SHA256" }, "the encryption CHACHA20-POLY1305-HMAC-SHA256"],
   [{ splitter: "FIXED-1M" }, "the splitter FIXED-1M"],
   [{ parityPercent: 2 }, "error correction"],
+  [{ compressionId: 0x1100 }, "how to compress contents"],
 ] as const) {
   test(`${named} is left to the reference, with a warning that names it`, async () => {
     const warning = `the native kernel does not know ${named} yet, the slower one is used`;

@@ -5,8 +5,9 @@
  * Source: docs/format/packs.md; kopia repo/content/content_manager.go.
  */
 
-import { type ContentForm, ContentTableBuilder } from "../content-table.ts";
+import { ContentTableBuilder } from "../content-table.ts";
 import type { FullPack, KernelFormat } from "../kernel.ts";
+import { compress } from "./compression.ts";
 import { sealedLength, sealInto } from "./sealing.ts";
 import { splitterOf } from "./splitters.ts";
 
@@ -22,14 +23,12 @@ export class PackBuilder {
   readonly #random: (count: number) => Uint8Array;
   #bytes: Uint8Array;
   #length = 0;
-  readonly #form: ContentForm;
   #contents: ContentTableBuilder | undefined;
 
   constructor(format: KernelFormat, kind: "p" | "q", random: (count: number) => Uint8Array) {
     this.#format = format;
     this.#kind = kind;
     this.#random = random;
-    this.#form = { compressionId: 0, formatVersion: format.formatVersion, encryptionKeyId: 0 };
     // Room for a full pack from the start, and for the content that fills it: what is not written is not resident, and
     // nothing is copied to grow.
     const largestContent = sealedLength(format, splitterOf(format.splitter).chunkBytesMax);
@@ -42,12 +41,17 @@ export class PackBuilder {
     return this.#length >= this.#format.packBytesMax;
   }
 
-  /** Seals the content behind the others; the table copies `key`. Gives the sealed length. */
+  /** Seals the content behind the others, compressed where that was asked for and helps; the table copies `key`. Gives the
+   * sealed length. */
   add(key: Uint8Array, plain: Uint8Array, timestampSeconds: number): number {
-    const packedLength = sealedLength(this.#format, plain.byteLength);
+    const { compressionId = 0, formatVersion } = this.#format;
+    const compressed = compressionId === 0 ? undefined : compress(compressionId, plain);
+    const stored = compressed ?? plain;
+    const form = { compressionId: compressed === undefined ? 0 : compressionId, formatVersion, encryptionKeyId: 0 };
+    const packedLength = sealedLength(this.#format, stored.byteLength);
     this.#reserve(packedLength);
     const iv = key.subarray(key.byteLength - ivBytes);
-    sealInto(this.#bytes, this.#length, this.#format, plain, iv, this.#random(nonceBytes));
+    sealInto(this.#bytes, this.#length, this.#format, stored, iv, this.#random(nonceBytes));
     this.#contents ??= new ContentTableBuilder(key.byteLength);
     this.#contents.add({
       key,
@@ -57,7 +61,7 @@ export class PackBuilder {
       packOffset: this.#length,
       packedLength,
       originalLength: plain.byteLength,
-      form: this.#form,
+      form,
     });
     this.#length += packedLength;
     return packedLength;
