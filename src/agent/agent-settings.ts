@@ -21,6 +21,8 @@ export interface AgentSettings {
   /** Undefined for that of the stock agent of this generation of Velero. */
   readonly sourceStyle: SourceStyle | undefined;
   readonly onFileError: OnFileError;
+  /** Of new data, by kopia's name for it; not given for none. */
+  readonly compression?: string;
   /** Files read or written at once where the object does not say. */
   readonly processors: number;
   /**

@@ -78,6 +78,8 @@ export interface AgentOptions {
   readonly sourceStyle?: SourceStyle;
   /** Default "fail", as Velero's. */
   readonly onFileError?: OnFileError;
+  /** Of new data, by kopia's name for it; default none, as Velero's. */
+  readonly compression?: string;
   /** Between two writes of a status' progress; default 5 seconds. */
   readonly progressIntervalMs?: number;
   /** How long a job may move no byte before that is told; default 10 minutes, 0 for as long as it likes. */
@@ -282,6 +284,7 @@ function settingsOf(options: AgentOptions): AgentSettings {
     stallMs: options.stallMs ?? 600_000,
     sourceStyle: options.sourceStyle,
     onFileError: options.onFileError ?? "fail",
+    ...(options.compression !== undefined && { compression: options.compression }),
     processors: availableParallelism(),
     isWithoutServer: "folder" in options.resources,
   };

@@ -11,6 +11,7 @@ import { systemClock } from "../base/clock.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
 import { type ListenAddress, parseListenAddress } from "../base/listen-address.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
+import { type CompressionChoice, compressionOf, compressionOption } from "./compression-option.ts";
 import { addEngineOptions, type EngineOptions, engineSettingsOf } from "./engine-options.ts";
 import type { Invocation } from "./invocation.ts";
 import { versionOfPackage } from "./package-version.ts";
@@ -31,6 +32,7 @@ export interface AgentCommandOptions extends EngineOptions {
   readonly healthAddress?: ListenAddress;
   readonly sourceStyle: SourceStyle | "auto";
   readonly onFileError: OnFileError;
+  readonly compression: CompressionChoice;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
 }
@@ -101,6 +103,7 @@ export function addAgentOptions(command: Command, defaults: AgentDefaults): void
         .choices(["fail", "continue"])
         .default("fail"),
     )
+    .addOption(compressionOption())
     .addOption(new Option("--log-format <text|json>", "of the log").choices(["text", "json"]).default("text"))
     .addOption(
       new Option("--log-level <level>", "least level that is logged")
@@ -157,6 +160,7 @@ export async function serveAsAgent(
       resourceTimeoutMs: options.resourceTimeout,
       ...(options.sourceStyle === "auto" ? {} : { sourceStyle: options.sourceStyle }),
       onFileError: options.onFileError,
+      ...compressionOf(options.compression),
       stallMs: options.stallTimeout,
       ...(address === undefined || metrics === undefined ? {} : exposed(metrics, address)),
       ...(healthAddress === undefined ? {} : { healthAddress }),

@@ -13,6 +13,7 @@ import type { SnapshotManifest, SnapshotSource } from "../snapshot/snapshot-mani
 import { listSnapshots } from "../snapshot/snapshots.ts";
 import { VolumeError } from "../volume/volume-error.ts";
 import { CliError } from "./cli-error.ts";
+import { type CompressionChoice, compressionOf, compressionOption } from "./compression-option.ts";
 import { addEngineOptions, type EngineOptions } from "./engine-options.ts";
 import { exitCodes } from "./exit-code.ts";
 import {
@@ -33,6 +34,7 @@ interface BackupCommandOptions extends CommonOptions, EngineOptions {
   readonly tag: readonly string[];
   readonly parent: string;
   readonly onFileError: "fail" | "continue";
+  readonly compression: CompressionChoice;
 }
 
 export function addBackupCommand(program: Command, invocation: Invocation): void {
@@ -53,6 +55,7 @@ export function addBackupCommand(program: Command, invocation: Invocation): void
         .choices(["fail", "continue"])
         .default("fail"),
     )
+    .addOption(compressionOption())
     .addOption(profileOption);
   addEngineOptions(command);
   command.action((path: string, options: BackupCommandOptions) => backup(invocation, path, options));
@@ -67,7 +70,7 @@ async function backup(invocation: Invocation, path: string, options: BackupComma
   const tags = parseTags(options.tag);
   const identity = { userName: source.userName, hostName: source.host };
   const resources = await engineResources(invocation, options);
-  const more = { identity, resources };
+  const more = { identity, resources, ...compressionOf(options.compression) };
   await using repository = await openRepository(await repositoryOptions(invocation, options, "open", more));
   const parent = await findParent(repository, options.parent, source, output, signal);
   const profile = { resources, output, file: options.profile };

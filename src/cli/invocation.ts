@@ -93,7 +93,7 @@ export async function repositoryOptions(
   invocation: Invocation,
   options: CommonOptions,
   mode: "create" | "open" | "read-only",
-  more: Pick<OpenOptions, "identity" | "resources"> = {},
+  more: Pick<OpenOptions, "identity" | "resources" | "compression"> = {},
 ): Promise<OpenOptions> {
   const { signal } = invocation;
   const output = outputOf(invocation, options);

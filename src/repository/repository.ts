@@ -16,6 +16,7 @@ import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
 import type { ClientIdentity } from "./content/session.ts";
 import { type EngineResources, openEngineResources, openJobShare } from "./engine-resources.ts";
+import { compressionIdOf } from "./format/compressions.ts";
 import { FormatError } from "./format/format-error.ts";
 import { kernelFormatOf } from "./format/kernel-format.ts";
 import {
@@ -53,6 +54,8 @@ export interface OpenOptions {
   /** Packs that are put at the same time, memory permitting; default 1. */
   readonly putsInFlight?: number;
   readonly identity?: ClientIdentity;
+  /** Of what is stored from now on, by kopia's name for it; default none. Index version 1 has no room for it: `warn` hears of that. */
+  readonly compression?: string;
   /** Hears of features that the repository asks for and that may be passed over. */
   readonly warn?: (message: string) => void;
 }
@@ -65,7 +68,12 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
     const resources = options.resources ?? (await ownResources(clock, warn));
     const { kernel, memory } = resources;
     const opened = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs(), ...(warn && { warn }) });
-    const suited = await kernelForFormat(kernel, kernelFormatOf(opened.format), warn ?? ignore);
+    const suited = await kernelForFormat(kernel, kernelFormatFor(options, opened.format), warn ?? ignore);
+    if (options.compression !== undefined && opened.format.indexVersion === 1) {
+      warn?.(
+        "the repository's index is of version 1, which has no room for compressed contents: they are stored plain",
+      );
+    }
     const share = await openJobShare(resources, kernelFormatOf(opened.format), warn ?? ignore, signal);
     const repository = new Repository({ ...options, resources: { ...resources, kernel: suited.kernel } }, opened, share);
     try {
@@ -166,7 +174,7 @@ export class Repository implements AsyncDisposable {
     this.#resources = resources;
     this.#share = share;
     this.#putsInFlight = options.putsInFlight ?? 1;
-    this.#kernelFormat = kernelFormatOf(opened.format);
+    this.#kernelFormat = kernelFormatFor(options, opened.format);
     this.#store = store;
     this.#clock = clock;
     this.#random = random;
@@ -275,6 +283,13 @@ export class Repository implements AsyncDisposable {
     assertNoRetention(this.format);
     if (isOlder(this.index.listedMs, viewAgeMaxMs, this.#clock)) await this.index.refresh(signal);
   }
+}
+
+/** Errors: REPOSITORY_UNSUPPORTED for a compression that is not known. */
+function kernelFormatFor({ compression }: OpenOptions, format: RepositoryFormat): KernelFormat {
+  const compressionId = compression === undefined ? undefined : compressionIdOf(compression);
+  const hasRoom = format.indexVersion > 1;
+  return { ...kernelFormatOf(format), ...(compressionId !== undefined && hasRoom && { compressionId }) };
 }
 
 /** All that is open here works by the parameters it was opened with; what it wrote now, readers of the new might not see. */

@@ -86,6 +86,20 @@ export function volumeWorkContract(name: string, open: (sink: WorkSink) => WorkU
       assert.ok(readFileSync(join(node.target, "large")).equals(bytes), "the same bytes");
     });
 
+    test("new data is compressed where that was asked for, and comes back", async (t) => {
+      const node = new Node(t);
+      await using place = open(node);
+      writeTree(node.volume, { text: "hello ".repeat(200_000) });
+      const { snapshotId, totalBytes } = await place.work.backUp(
+        node.backup({ compression: "zstd-fastest" }),
+        running(),
+      );
+      assert.equal(totalBytes, 1_200_000);
+      assert.ok(node.storedBytes() < 100_000, `${node.storedBytes()} bytes stored`);
+      await place.work.restore(node.restore(snapshotId), running());
+      assert.equal(readFileSync(join(node.target, "text"), "utf8"), "hello ".repeat(200_000));
+    });
+
     test("several run at once, and each gets its own", async (t) => {
       const node = new Node(t);
       await using place = open(node);
@@ -205,6 +219,12 @@ class Node implements WorkSink {
 
   onStoreRequests(batch: readonly StoreRequest[]): void {
     this.requests.push(...batch);
+  }
+
+  storedBytes(): number {
+    const entries = readdirSync(this.#location.folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    return files.reduce((sum, path) => sum + statSync(path).size, 0);
   }
 
   /** Those whose names begin so are gone from the repository. */

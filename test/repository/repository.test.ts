@@ -1,16 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromUtf8, toBase64, toUtf8 } from "../../src/base/bytes.ts";
+import { bufferOf, fromUtf8, toBase64, toUtf8 } from "../../src/base/bytes.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { typescriptKernel } from "../../src/kernel/typescript/kernel.ts";
 import { MemoryBlobStore } from "../../src/repository/blob/memory.ts";
 import { sealSecrets } from "../../src/repository/format/keys.ts";
 import { blobConfigBlobId } from "../../src/repository/format/repository-format.ts";
-import { createRepository, openRepository } from "../../src/repository/repository.ts";
+import type { ObjectId } from "../../src/repository/object/object-id.ts";
+import { createRepository, openRepository, Repository } from "../../src/repository/repository.ts";
 import { ManualClock } from "./manual-clock.ts";
-import { InterruptedBlobStore, listIds, openMemoryRepository, resourcesOf, storeTexts } from "./memory-repository.ts";
-import { formatKey, password, putFormat, signal, uniqueId } from "./stored-format.ts";
+import {
+  InterruptedBlobStore,
+  idOfText,
+  listIds,
+  openMemoryRepository,
+  readText,
+  resourcesOf,
+  storeTexts,
+} from "./memory-repository.ts";
+import { formatKey, legacyFields, openStored, password, putFormat, signal, uniqueId } from "./stored-format.ts";
 
 /** Tells when it was closed. */
 class ClosingStore extends MemoryBlobStore {
@@ -44,6 +53,44 @@ test("a new repository is made as Velero makes it: settings, format, maintenance
     '{"owner":"default@default","quick":{"enabled":true,"interval":3600000000000},"full":{"enabled":true,"interval":86400000000000},' +
       '"logRetention":{"maxTotalSize":1073741824,"maxCount":10000,"maxAge":2592000000000000},"extendObjectLocks":false,"listParallelism":0}',
   );
+});
+
+test("what is stored is compressed by the name that was asked for, and a name that is not known is an error", async () => {
+  const store = new MemoryBlobStore();
+  await putFormat(store);
+  const opened = await openStored(store);
+  const options = { store, password, clock: new ManualClock(), signal, kernel: typescriptKernel };
+  const repository = new Repository({ ...options, compression: "zstd-fastest" }, opened);
+  await repository.refresh(signal);
+  const text = toUtf8("compress me ".repeat(1000));
+  await using writer = repository.createWriter();
+  const [id] = await writer.writeObjects([{ prefix: "", bytes: text }], signal);
+  await writer.flush(signal);
+  const forms = repository.index.tables.flatMap((table) => [...table.records()].map(({ form }) => form.compressionId));
+  assert.deepEqual(forms, [0x1101]);
+  const another = new Repository(options, opened);
+  await another.refresh(signal);
+  assert.deepEqual(bufferOf(await another.objects.readWhole(id as ObjectId, 20_000, signal)), bufferOf(text));
+  assert.throws(() => new Repository({ ...options, compression: "zip" }, opened), {
+    code: "REPOSITORY_UNSUPPORTED",
+    message: /"zip"/,
+  });
+});
+
+test("where the index has no room for it, what is stored is plain, and a warning says so", async () => {
+  const memory = await openMemoryRepository({ inner: legacyFields });
+  const warnings: string[] = [];
+  const { store, clock } = memory;
+  const warn = (message: string): void => void warnings.push(message);
+  const options = { store, password, clock, signal, kernel: typescriptKernel, warn, compression: "zstd" };
+  await using repository = await openRepository(options);
+  assert.match(warnings.join(), /index is of version 1/);
+  await using writer = repository.createWriter();
+  const text = "stored plain ".repeat(1000);
+  await writer.writeObjects([{ prefix: "", bytes: toUtf8(text) }], signal);
+  await writer.flush(signal);
+  await memory.repository.refresh(signal);
+  assert.equal(await readText(memory, idOfText(memory.format, text)), text);
 });
 
 test("a repository is never made over another, which stays as it is", async () => {

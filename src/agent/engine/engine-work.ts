@@ -70,7 +70,8 @@ export class EngineWork implements ReportingWork {
 
   async backUp(request: BackupRequest, run: BackupWorkRun): Promise<BackupOutcome> {
     const { signal } = run;
-    await using repository = await this.#openRepository(request.repository, run);
+    const { compression } = request;
+    await using repository = await this.#openRepository(request.repository, run, compression);
     const manifests = await repository.loadManifests(signal);
     const parent = this.#parentOf(request, manifests);
     await storePolicy(repository, manifests, request, signal);
@@ -140,7 +141,7 @@ export class EngineWork implements ReportingWork {
     return this.#resources;
   }
 
-  async #openRepository(access: RepositoryAccess, run: RestoreWorkRun): Promise<Repository> {
+  async #openRepository(access: RepositoryAccess, run: RestoreWorkRun, compression?: string): Promise<Repository> {
     const { signal } = run;
     const log = this.#log;
     const clock = this.#clock;
@@ -148,7 +149,8 @@ export class EngineWork implements ReportingWork {
     const resources = await this.#openResources();
     const putsInFlight = putsInFlightOf(location, resources.kernel.conditions.parallelism);
     const warn = (message: string): void => log.warn(message);
-    const options = { password, clock, signal, warn, resources, putsInFlight };
+    const compressed = compression !== undefined && { compression };
+    const options = { password, clock, signal, warn, resources, putsInFlight, ...compressed };
     const readCredentials = () => run.readCredentials();
     const storeOptions = { clock, log, signal, observe: this.#observe, readCredentials, paces: resources };
     const open = async (): Promise<Repository> =>

@@ -74,6 +74,8 @@ export interface BackupRequest {
   /** How many files are read at once. */
   readonly parallelFiles: number;
   readonly onFileError: OnFileError;
+  /** Of new data, by kopia's name for it; not given for none. */
+  readonly compression?: string;
 }
 
 /** Things of which there may be many: how many there were, and some of them in words. */

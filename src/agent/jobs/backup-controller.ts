@@ -88,6 +88,7 @@ async function backUp(context: AgentContext, seen: PodVolumeBackup, log: Log, ru
         parent: snapshotId === undefined ? { tags: parentTags } : { tags: parentTags, snapshotId },
         parallelFiles,
         onFileError: settings.onFileError,
+        ...(settings.compression !== undefined && { compression: settings.compression }),
       },
       { ...run, readCredentials, assertVolumeInUse: () => assertPodStays(context, seen, log, signal) },
     ),
