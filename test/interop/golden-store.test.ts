@@ -12,11 +12,12 @@ const trees: readonly TreeName[] = ["small-1", "small-2", "large-1", "large-2"];
 
 /** Each holds `small-1`. How contents are compressed does not count for an object's id. */
 const formats = [
-  ...["v1-small", "v2-small", "cipher-chacha20", "ecc-2-percent"],
+  ...["v1-small", "v2-small", "flat", "after-maintenance", "cipher-chacha20", "ecc-2-percent"],
   ...["hash-blake2b-256", "hash-blake2s-128", "hash-blake2s-256", "hash-blake3-256", "hash-blake3-256-128"],
   ...["hash-hmac-sha256", "hash-hmac-sha256-128", "hash-hmac-sha3-256"],
   ...["splitter-fixed-1m", "splitter-dynamic-128k-buzhash", "splitter-dynamic-128k-rabinkarp"],
-  ...["compression-gzip", "compression-zstd", "compression-s2-default"],
+  ...["compression-gzip", "compression-pgzip", "compression-deflate-default"],
+  ...["compression-zstd", "compression-zstd-fastest", "compression-s2-default", "compression-s2-better"],
 ];
 
 for (const repository of formats) {
