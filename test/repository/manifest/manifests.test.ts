@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromUtf8, toUtf8 } from "../../../src/base/bytes.ts";
+import { fromUtf8, toHex, toUtf8 } from "../../../src/base/bytes.ts";
 import { systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
 import { openFilesystemStore } from "../../../src/repository/blob/filesystem.ts";
 import { MemoryBlobStore } from "../../../src/repository/blob/memory.ts";
 import type { ContentId } from "../../../src/repository/content/content-id.ts";
@@ -193,12 +194,14 @@ test("a tombstone, and what takes the place of another, is younger whatever cloc
   assert.deepEqual(await found(await openAgain(opened)), { [replacement.id]: '"new"' });
 });
 
-test("more manifests than fit into one content are stored in several, and all are found", async () => {
-  const opened = await openMemoryRepository();
+test("manifests that a splitter would cut are stored in several contents, and all are found", async () => {
+  const opened = await openMemoryRepository({ inner: { splitter: "FIXED-128K" } });
   await using writer = opened.repository.createWriter();
-  for (let i = 0; i < 1201; i++) writer.putManifest(snapshot, toUtf8(JSON.stringify(`${i}`)));
+  const random = seededRandom("documents");
+  for (let i = 0; i < 1201; i++) writer.putManifest(snapshot, toUtf8(JSON.stringify(toHex(random(300)))));
   await writer.flush(signal);
-  assert.equal([...opened.repository.index.records("m")].length, 3);
+  const contents = [...opened.repository.index.records("m")];
+  assert.ok(contents.length > 4 && contents.every(({ originalLength }) => originalLength < 64 << 10));
   assert.equal(Object.keys(await found(await openAgain(opened))).length, 1201);
 });
 

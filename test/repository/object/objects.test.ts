@@ -161,8 +161,8 @@ test("a compressed object that holds more than any chunk is an error and not an 
 
 test("an object whose compression is not read, or that is not compressed at all, is told as such", async () => {
   const opened = await openMemoryRepository();
-  const s2 = parseObjectId(`Z${await storeObject(opened, compressed(0x1200, toUtf8("stream")))}`);
-  await assert.rejects(readAll(opened, s2), { code: "CONTENT_UNSUPPORTED" });
+  const unknown = parseObjectId(`Z${await storeObject(opened, compressed(0x1600, toUtf8("stream")))}`);
+  await assert.rejects(readAll(opened, unknown), { code: "CONTENT_UNSUPPORTED" });
   const broken = parseObjectId(`Z${await storeObject(opened, compressed(0x1000, toUtf8("stream")))}`);
   await assert.rejects(readAll(opened, broken), { code: "OBJECT_CORRUPT" });
 });
