@@ -12,7 +12,7 @@ export interface SuitedKernel {
    * For contents of these compressions, as soon as they are known: those that the native kernel does not know are left to the
    * reference one by one, and it is loaded for them.
    */
-  prepareToExpand(compressionIds: Iterable<number>): Promise<void>;
+  prepareToExpand(compressionIds: Iterable<number> | "any"): Promise<void>;
 }
 
 /** The kernel itself, or one that takes its place; `warn` hears what for. */
@@ -74,7 +74,8 @@ function withReferenceForCompression(native: Kernel): SuitedKernel {
         ),
     },
     prepareToExpand: async (compressionIds) => {
-      for (const id of compressionIds) if (isUnknownToNative(id)) reference ??= await loadReference(native);
+      const isNeeded = compressionIds === "any" || [...compressionIds].some(isUnknownToNative);
+      if (isNeeded) reference ??= await loadReference(native);
     },
   };
 }

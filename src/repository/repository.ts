@@ -78,9 +78,7 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
     const repository = new Repository({ ...options, resources: { ...resources, kernel: suited.kernel } }, opened, share);
     try {
       await repository.index.refresh(signal, await ahead.listing());
-      await suited.prepareToExpand(
-        repository.index.tables.flatMap(({ forms }) => forms.map((form) => form.compressionId)),
-      );
+      await suited.prepareToExpand(compressionsIn(repository));
     } catch (error) {
       repository.giveMemoryBack();
       throw error;
@@ -283,6 +281,12 @@ export class Repository implements AsyncDisposable {
     assertNoRetention(this.format);
     if (isOlder(this.index.listedMs, viewAgeMaxMs, this.#clock)) await this.index.refresh(signal);
   }
+}
+
+/** Where the index has no room for it, any object may be compressed by itself, and tells by what when it is read. */
+function compressionsIn({ format, index }: Repository): readonly number[] | "any" {
+  if (format.indexVersion === 1) return "any";
+  return index.tables.flatMap(({ forms }) => forms.map(({ compressionId }) => compressionId));
 }
 
 /** Errors: REPOSITORY_UNSUPPORTED for a compression that is not known. */

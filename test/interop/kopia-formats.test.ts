@@ -69,7 +69,7 @@ test("a repository of version 1 holds what kopia compressed below the hash, and 
   const shared = await createShared(t, ["--format-version", "1"]);
   if (shared === undefined) return;
   const { repository, kopia, folder, work } = shared;
-  await kopia.run("policy", "set", "--global", "--compression", "zstd-fastest");
+  await kopia.run("policy", "set", "--global", "--compression", "s2-better");
   const byKopia = await kopia.snapshotCreate(folder, { source: goldenSource });
   await fsbRestore(byKopia.id, join(work, "restored"), repository);
   assertSameTree(readManifest(folder), readManifest(join(work, "restored")));
