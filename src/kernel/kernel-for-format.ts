@@ -62,6 +62,10 @@ function withReferenceForCompression(native: Kernel): SuitedKernel {
   return {
     kernel: {
       ...native,
+      /** Contents that the native one does not know may be among those of any tree. */
+      get restoreTree() {
+        return reference === undefined ? native.restoreTree : undefined;
+      },
       openContents: (...work) =>
         elseByReference(
           () => native.openContents(...work),

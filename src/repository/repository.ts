@@ -75,7 +75,11 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
       );
     }
     const share = await openJobShare(resources, kernelFormatOf(opened.format), warn ?? ignore, signal);
-    const repository = new Repository({ ...options, resources: { ...resources, kernel: suited.kernel } }, opened, share);
+    const repository = new Repository(
+      { ...options, resources: { ...resources, kernel: suited.kernel } },
+      opened,
+      share,
+    );
     try {
       await repository.index.refresh(signal, await ahead.listing());
       await suited.prepareToExpand(compressionsIn(repository));

@@ -297,6 +297,7 @@ function describeCompressing(kernel: Kernel): void {
     for (const compressionId of compressionIds) {
       const packer = kernel.createPacker({
         format: { ...format, compressionId },
+        readAheadBytes: 0,
         known: [],
         nowSeconds: () => 1000,
         random: seededRandom("compress"),
@@ -328,7 +329,7 @@ function compressedBy(
 ): { readonly stored: Uint8Array; readonly isCompressed: boolean } {
   const chosen = { ...format, compressionId, splitter: "FIXED-8M" as const };
   const random = seededRandom("compressed");
-  const packer = kernel.createPacker({ format: chosen, known: [], nowSeconds: () => 1000, random });
+  const packer = kernel.createPacker({ format: chosen, readAheadBytes: 0, known: [], nowSeconds: () => 1000, random });
   packer.storeBytes([{ prefix: "", bytes: plain }]);
   const [pack] = packer.finishPacks() as [FullPack];
   const { key, packOffset, packedLength, form } = pack.contents.at(0);
@@ -369,7 +370,13 @@ function describeWholeFormats(kernel: Kernel): void {
     fc.assert(
       fc.property(anyFormat, anyItems, (choices, items) => {
         const chosen = { ...format, ...choices, packBytesMax: 10_000 };
-        const packer = kernel.createPacker({ format: chosen, known: [], nowSeconds: () => 1000, random });
+        const packer = kernel.createPacker({
+          format: chosen,
+          readAheadBytes: 0,
+          known: [],
+          nowSeconds: () => 1000,
+          random,
+        });
         const { chunks } = packer.storeBytes(items.map((bytes) => ({ prefix: "", bytes })));
         const [pack] = packer.finishPacks();
         assert.ok(pack);
@@ -401,6 +408,7 @@ function chunkLengths(kernel: Kernel, splitter: SplitterName, pieces: readonly U
   const hash = "HMAC-SHA256";
   const packer = kernel.createPacker({
     format: { ...format, hash, splitter },
+    readAheadBytes: 0,
     known: [],
     nowSeconds: () => 1000,
     random: seededRandom(splitter),

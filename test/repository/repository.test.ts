@@ -59,7 +59,7 @@ test("what is stored is compressed by the name that was asked for, and a name th
   const store = new MemoryBlobStore();
   await putFormat(store);
   const opened = await openStored(store);
-  const options = { store, password, clock: new ManualClock(), signal, kernel: typescriptKernel };
+  const options = { store, password, clock: new ManualClock(), signal, resources: resourcesOf(typescriptKernel) };
   const repository = new Repository({ ...options, compression: "zstd-fastest" }, opened);
   await repository.refresh(signal);
   const text = toUtf8("compress me ".repeat(1000));
