@@ -40,5 +40,5 @@ async function check(invocation: Invocation, options: CheckNodeOptions): Promise
   await using store = new ApiResourceStore({ connection, ...by });
   const { runningPods, withoutFolder } = await checkNode({ store, podsRoot, node, veleroNamespace }, invocation.signal);
   const folders = `${runningPods - withoutFolder} of ${runningPods} running pods have a folder in ${podsRoot}`;
-  await new Output(invocation.terminal, false).result({}, () => `an agent can work on node ${node}: ${folders}`);
+  await new Output(invocation.terminal).result({}, () => `an agent can work on node ${node}: ${folders}`);
 }

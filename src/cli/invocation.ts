@@ -12,7 +12,7 @@ import type { ExitCode } from "./exit-code.ts";
 import { readPassword } from "./password.ts";
 import { requireUtf8 } from "./path-argument.ts";
 import { parseS3Url } from "./s3-url.ts";
-import { Output, type Terminal } from "./terminal.ts";
+import { Output, type OutputFormat, outputFormats, type Terminal } from "./terminal.ts";
 import type { VeleroOptions } from "./velero-repository.ts";
 
 /** Flags that commands share, each defined once. */
@@ -23,7 +23,13 @@ export const passwordFileOption = new Option(
   "--password-file <file>",
   "file that holds the password (else FSB_PASSWORD, KOPIA_PASSWORD, or the terminal)",
 );
-export const jsonOption = new Option("--json", "one JSON object for each result");
+const outputOption = new Option("-o, --output <format>", "table, wide (with more columns), json or yaml")
+  .choices([...outputFormats])
+  .default("table" satisfies OutputFormat);
+const jsonOption = new Option("--json", "one JSON object for each result, as -o json").implies({ output: "json" });
+
+/** How results are told. */
+export const outputOptions: readonly Option[] = [outputOption, jsonOption];
 
 /** Each of VeleroOptions. */
 const veleroOptions: readonly Option[] = [
@@ -39,12 +45,12 @@ const veleroOptions: readonly Option[] = [
 export interface CommonOptions extends VeleroOptions {
   readonly repo?: string;
   readonly passwordFile?: string;
-  readonly json?: boolean;
+  readonly output?: OutputFormat;
 }
 
 /** For commands that work on a repository which is there. */
 export function addRepositoryOptions(command: Command): Command {
-  for (const option of [repoOption, ...veleroOptions, passwordFileOption, jsonOption]) command.addOption(option);
+  for (const option of [repoOption, ...veleroOptions, passwordFileOption, ...outputOptions]) command.addOption(option);
   return command;
 }
 
@@ -56,7 +62,7 @@ export interface Invocation {
 }
 
 export function outputOf(invocation: Invocation, options: CommonOptions): Output {
-  return new Output(invocation.terminal, options.json === true);
+  return new Output(invocation.terminal, options.output);
 }
 
 /** Errors: CLI_USAGE, CLI_LOCATION_UNSUPPORTED. */

@@ -28,7 +28,7 @@ export async function run(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const invocation: Invocation = { terminal, signal, exitCode: exitCodes.done };
-  const output = new Output(terminal, false);
+  const output = new Output(terminal);
   let help = "";
   const program = new Command(name)
     .description("File-system backup in the kopia repository format, for Kubernetes nodes and by hand")

@@ -8,9 +8,9 @@ import {
   addRepositoryOptions,
   type CommonOptions,
   type Invocation,
-  jsonOption,
   openForReading,
   outputOf,
+  outputOptions,
   passwordFileOption,
   repoOption,
   repositoryOptions,
@@ -18,13 +18,11 @@ import {
 
 export function addRepoCommands(program: Command, invocation: Invocation): void {
   const repo = program.command("repo").description("make a repository, or tell what one is");
-  repo
+  const creating = repo
     .command("create")
-    .description("make a repository as Velero makes it (kopia format 3, maintenance owned by default@default)")
-    .addOption(repoOption)
-    .addOption(passwordFileOption)
-    .addOption(jsonOption)
-    .action((options: CommonOptions) => create(invocation, options));
+    .description("make a repository as Velero makes it (kopia format 3, maintenance owned by default@default)");
+  for (const option of [repoOption, passwordFileOption, ...outputOptions]) creating.addOption(option);
+  creating.action((options: CommonOptions) => create(invocation, options));
   addRepositoryOptions(
     repo.command("status").description("what the repository is made of, and how much is in it"),
   ).action((options: CommonOptions) => status(invocation, options));

@@ -1,6 +1,6 @@
 /**
- * What the program says. Results go to standard output, as text or with `--json` as one object a line; everything else
- * to standard error. A progress line shows only where standard error is a terminal.
+ * What the program says. Results go to standard output, as text, as JSON with one object a line, or as YAML with one document
+ * each; everything else to standard error. A progress line shows only where standard error is a terminal.
  *
  * Names, tags and sources come from volumes and repositories of others: what would steer the terminal is shown, not sent.
  */
@@ -20,22 +20,47 @@ export interface Terminal {
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
+export const outputFormats = ["table", "wide", "json", "yaml"] as const;
+
+export type OutputFormat = (typeof outputFormats)[number];
+
 export class Output {
+  readonly format: OutputFormat;
   readonly #terminal: Terminal;
-  readonly #asJson: boolean;
   #progressShown = false;
   #progressMs = 0;
 
-  constructor(terminal: Terminal, asJson: boolean) {
+  constructor(terminal: Terminal, format: OutputFormat = "table") {
     this.#terminal = terminal;
-    this.#asJson = asJson;
+    this.format = format;
+  }
+
+  /** For people, and not for programs. */
+  get isTable(): boolean {
+    return this.format === "table" || this.format === "wide";
   }
 
   /** One result; `text`, a line or several, is made only where text is wanted. Errors: CLI_OUTPUT_FAILED. */
   async result(value: Readonly<Record<string, unknown>>, text: () => string | readonly string[]): Promise<void> {
-    // What `printable` puts for a character means the same character in JSON.
-    const lines = this.#asJson ? JSON.stringify(value, plainNumbers) : text();
-    await this.bytes(Buffer.from([lines].flat().map(printable).join("\n").concat("\n")));
+    await this.lines(this.isTable ? [text()].flat() : await this.encode(value));
+  }
+
+  /** What would steer the terminal is escaped. False once the reader went away. Errors: CLI_OUTPUT_FAILED. */
+  async lines(lines: readonly string[]): Promise<boolean> {
+    return await this.bytes(Buffer.from(lines.map(printable).join("\n").concat("\n")));
+  }
+
+  /** Lines for programs. What `printable` puts for a character means the same in JSON, and in YAML's quotes. */
+  async encode(value: Readonly<Record<string, unknown>>): Promise<readonly string[]> {
+    const json = JSON.stringify(value, plainNumbers);
+    if (this.format === "json") return [json];
+    const { stringify } = await import("yaml"); // Few ask for it.
+    const yaml = stringify(JSON.parse(json), {
+      defaultStringType: "QUOTE_DOUBLE",
+      defaultKeyType: "PLAIN",
+      lineWidth: 0,
+    });
+    return ["---", ...yaml.trimEnd().split("\n")];
   }
 
   /**

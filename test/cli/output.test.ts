@@ -76,7 +76,7 @@ describe("text from a volume or a repository", () => {
       said += text;
     };
     const stream = { write } as unknown as NodeJS.WritableStream;
-    const output = new Output({ env: {}, stdin: process.stdin, stdout: stream, stderr: stream }, false);
+    const output = new Output({ env: {}, stdin: process.stdin, stdout: stream, stderr: stream });
     output.note("a\u001b[2J\nfsb: forged");
     output.error(new Error("b\u0007"));
     assert.equal(said, "fsb: a\\u001b[2J\\u000afsb: forged\nfsb: b\\u0007\n");
