@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fsb_kernel::backup::folder_stack;
 use fsb_kernel::backup::parent_folder::Answer;
 use fsb_kernel::backup::tree_run;
+use fsb_kernel::c_heap;
 use fsb_kernel::chunk::push_chunks;
 use fsb_kernel::compression;
 use fsb_kernel::conditions;
@@ -208,6 +209,7 @@ pub struct Conditions {
 impl Conditions {
     #[napi(constructor, catch_unwind)]
     pub fn new(options: ConditionsOptions) -> Self {
+        c_heap::map_large_blocks();
         let io_priority = options
             .io_priority
             .map(|level| if level > 7 { IoPriority::Idle } else { IoPriority::BestEffort(level as u8) });

@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod buzhash;
+pub mod c_heap;
 pub mod chunk;
 pub mod compression;
 pub mod conditions;
