@@ -184,7 +184,8 @@ function lineOf(cells: readonly Cell[], widths: readonly number[]): string {
 function fieldOf(row: Row, field: string, columns: readonly Column[]): unknown {
   const value = valueAt(row, field);
   const [first = ""] = field.split(".");
-  if (value !== undefined || first in row || columns.some((column) => column.field === field)) return value;
+  if (value !== undefined || Object.hasOwn(row, first) || columns.some((column) => column.field === field))
+    return value;
   const names = [...new Set([...Object.keys(row), ...columns.map((column) => column.field)])].sort();
   throw new CliError("CLI_USAGE", `rows have no field ${JSON.stringify(field)}`, {
     hint: `there are ${names.join(", ")}`,
@@ -217,6 +218,7 @@ function patternOf(text: string): RegExp {
   try {
     return new RegExp(text, "u");
   } catch {
+    // Its message repeats the expression in words of its own.
     throw new InvalidArgumentError(`${JSON.stringify(text)} is no regular expression`);
   }
 }
@@ -263,10 +265,15 @@ function numberOf(text: string, field: string): number | bigint {
   });
 }
 
-/** Numbers by size and before texts, texts by their characters; what is not there comes first. */
+/** Numbers by size, times by when, other texts by their characters; what is not there comes first. */
 function compareValues(a: unknown, b: unknown): number {
   const areNumbers = [a, b].every((value) => typeof value === "number" || typeof value === "bigint");
   if (areNumbers) return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0;
-  const [one, other] = [a, b].map((value) => (value === undefined ? "" : String(value))) as [string, string];
+  const [one, other] = [a, b].map((value) => (value === undefined ? "" : sortable(String(value)))) as [string, string];
   return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** A fraction of a second comes after none: without what ends a time, the characters say so. */
+function sortable(text: string): string {
+  return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) ? text.slice(0, -1) : text;
 }
