@@ -137,7 +137,7 @@ async function findParent(
 }
 
 function parseParent(text: string): SnapshotSelector["snapshot"] {
-  const { snapshot, path } = parseSnapshotSelector(text);
+  const { snapshot, path } = parseSnapshotSelector(text, systemClock.nowNs());
   if (path.length === 0) return snapshot;
   throw new SnapshotError("SNAPSHOT_SELECTOR_INVALID", `${quoted(text)} is no parent: it has a path`, {
     hint: "give a snapshot without a path; entries are compared with those of the same path in it",

@@ -20,10 +20,10 @@ import {
 } from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { profiled, profileOption } from "./profile.ts";
-import { findEntry } from "./snapshot-selection.ts";
+import { addSelectionOptions, findEntry, type SelectionOptions, snapshotArgument } from "./snapshot-selection.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
-interface RestoreCommandOptions extends CommonOptions, EngineOptions {
+interface RestoreCommandOptions extends CommonOptions, EngineOptions, SelectionOptions {
   readonly profile?: string;
   readonly sparse: boolean;
 }
@@ -32,9 +32,9 @@ export function addRestoreCommand(program: Command, invocation: Invocation): voi
   const command = program
     .command("restore")
     .description("write a snapshot, or what lies at a path in it, into a folder")
-    .argument("<snapshot[:path]>", "an id, a beginning of one, latest or latest~N")
+    .argument("<snapshot[:path]>", snapshotArgument)
     .argument("<target>", "the folder; made if it is not there, and what it holds besides is kept");
-  addRepositoryOptions(command)
+  addSelectionOptions(addRepositoryOptions(command))
     .addOption(new Option("--no-sparse", "write long runs of zeros out, instead of leaving holes"))
     .addOption(profileOption);
   addEngineOptions(command);
@@ -54,7 +54,7 @@ async function restoreSnapshot(
   const output = outputOf(invocation, options);
   const resources = await engineResources(invocation, options);
   await using repository = await openForReading(invocation, options, { resources });
-  const { snapshot, entry } = await findEntry(repository, selector, output, signal);
+  const { snapshot, entry } = await findEntry({ repository, options, output, signal }, selector);
   await makeTarget(target);
   const profile = { resources, output, file: options.profile };
   const restoring = () =>

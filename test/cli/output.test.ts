@@ -37,7 +37,7 @@ describe("the result", () => {
     mkdirSync(join(volume, "folder"));
     symlinkSync("file", join(volume, "link"));
     await fsbBackup(volume, repository);
-    const lines = (await fsb(["snapshot", "ls", "--repo", repository])).trimEnd().split("\n");
+    const lines = (await fsb(["snapshot", "ls", "--no-headers", "--repo", repository])).trimEnd().split("\n");
     assert.deepEqual(
       lines.map((line) => [line[0], line.split(" ").at(-1)]),
       [
@@ -58,7 +58,7 @@ describe("text from a volume or a repository", () => {
     const backup = ["backup", volume, ...repo, "--tag", `key:${evil}`, "--source", `me@here:/${evil}`];
     const told = [
       await fsb(backup),
-      await fsb(["snapshot", "list", ...repo]),
+      await fsb(["snapshot", "list", "--no-headers", ...repo]),
       await fsb(["snapshot", "ls", ...repo]),
       await fsb(["snapshot", "show", ...repo]),
       (await tryFsb(["snapshot", "cat", `latest:${evil}/x`, ...repo])).stderr,

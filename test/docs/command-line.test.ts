@@ -14,6 +14,8 @@ const documented = page.headings(3);
 const withoutRepository = ["fsb agent", "fsb node-agent server", "fsb check-node"];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
 const veleroFlags = flagsIn(page.section("Of a Velero server"));
+const listFlags = flagsIn(page.section("Lists"));
+const choiceFlags = flagsIn(page.section("Whose snapshots"));
 const engineFlags = flagsIn(page.section("What a run may take"));
 const withEngineFlags = ["fsb backup", "fsb restore", "fsb agent", "fsb node-agent server"];
 
@@ -23,9 +25,11 @@ describe("docs/operations/command-line.md", () => {
   });
 
   it("has every flag of every command, and no other", async () => {
-    assert.equal(commonFlags.length, 3);
+    assert.equal(commonFlags.length, 4);
     assert.equal(veleroFlags.length, 7);
     assert.equal(engineFlags.length, 7);
+    assert.equal(listFlags.length, 4);
+    assert.equal(choiceFlags.length, 5);
     for (const command of documented) {
       const inHelp = [...(await helpOf(command)).matchAll(/^ {2}(-.+?)(?: {2}|$)/gm)].map(
         (match) => match[1] as string,
@@ -35,6 +39,8 @@ describe("docs/operations/command-line.md", () => {
         ...flagsIn(page.section(command)),
         ...(withoutRepository.includes(command) ? [] : ofRepository),
         ...(withEngineFlags.includes(command) ? engineFlags : []),
+        ...(page.section(command).includes("](#lists)") ? listFlags : []),
+        ...(/^fsb (snapshot|restore)\b/.test(command) ? choiceFlags : []),
       ];
       assert.deepEqual(inHelp.filter((flag) => flag !== "-h, --help").toSorted(), expected.toSorted(), command);
     }
@@ -48,9 +54,10 @@ describe("docs/operations/command-line.md", () => {
     writeFileSync(Buffer.concat([Buffer.from(`${volume}/`), Buffer.from([0x61, 0xfe])]), "a name of other bytes");
     symlinkSync("a.txt", join(volume, "link"));
     const repo = ["--repo", join(folder, "repository")];
+    const ofPod = ["--source", "default@default:snapshot-pod-volume/kopia/shop/db-0/data"];
     const results: Record<string, readonly Record<string, unknown>[]> = {
       "fsb repo create": [await fsbJson(["repo", "create", ...repo])],
-      "fsb backup": [await fsbJson(["backup", volume, ...repo])],
+      "fsb backup": [await fsbJson(["backup", volume, ...ofPod, ...repo])],
       "fsb repo status": [await fsbJson(["repo", "status", ...repo])],
       "fsb restore": [await fsbJson(["restore", "latest", join(folder, "target"), ...repo])],
       "fsb snapshot list": await fsbJsonLines(["snapshot", "list", ...repo]),

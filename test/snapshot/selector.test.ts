@@ -4,14 +4,20 @@ import fc from "fast-check";
 import { hasCode } from "../../src/base/errors.ts";
 import { parseSnapshotSelector, selectParent, selectSnapshot } from "../../src/snapshot/selector.ts";
 import type { SnapshotManifest } from "../../src/snapshot/snapshot-manifest.ts";
-import { exampleManifest } from "./stored-examples.ts";
+import { exampleManifest, timeNs } from "./stored-examples.ts";
+
+const nowNs = timeNs("2026-11-24T20:00:00Z");
 
 function snapshot(id: string, startTimeNs: bigint, more: Partial<SnapshotManifest> = {}): SnapshotManifest {
   return { ...exampleManifest, id, startTimeNs, endTimeNs: startTimeNs + 1n, ...more };
 }
 
 const select = (text: string, snapshots: readonly SnapshotManifest[]): string =>
-  selectSnapshot(parseSnapshotSelector(text).snapshot, snapshots).id;
+  selectSnapshot(parseSnapshotSelector(text, nowNs).snapshot, snapshots).id;
+
+function until(text: string): unknown {
+  return { by: "time", untilNs: timeNs(text) };
+}
 
 describe("a snapshot selector", () => {
   const cases: [text: string, snapshot: unknown, path: string[]][] = [
@@ -25,9 +31,23 @@ describe("a snapshot selector", () => {
     ["latest:sub/dir", { by: "age", back: 0 }, ["sub", "dir"]],
     ["latest~1:/sub//./dir/", { by: "age", back: 1 }, ["sub", "dir"]],
     ["7f3d:a:b/c", { by: "id", prefix: "7f3d" }, ["a:b", "c"]],
+    ["2026", { by: "id", prefix: "2026" }, []],
+    ["2026-11-20", until("2026-11-20T23:59:59.999999999Z"), []],
+    ["2026-11-20:a/b", until("2026-11-20T23:59:59.999999999Z"), ["a", "b"]],
+    ["2026-11-20:10:30", until("2026-11-20T23:59:59.999999999Z"), ["10:30"]],
+    ["2026-11-20T10:30", until("2026-11-20T10:30:59.999999999Z"), []],
+    ["2026-11-20 10:30:a", until("2026-11-20T10:30:59.999999999Z"), ["a"]],
+    ["2026-11-20T10:30:05Z:a:b", until("2026-11-20T10:30:05.999999999Z"), ["a:b"]],
+    ["2026-11-20T10:30:05.25Z", until("2026-11-20T10:30:05.25Z"), []],
+    ["2026-11-20T10:30:05+02:00:a", until("2026-11-20T08:30:05.999999999Z"), ["a"]],
+    ["9999-12-31", until("9999-12-31T23:59:59.999999999Z"), []],
+    ["2 days ago", until("2026-11-22T20:00:00Z"), []],
+    ["1 hour ago:a b", until("2026-11-24T19:00:00Z"), ["a b"]],
+    ["30minutes ago", until("2026-11-24T19:30:00Z"), []],
+    ["999999999 weeks ago", until("0000-01-01T00:00:00Z"), []],
   ];
   for (const [text, snapshotPart, path] of cases) {
-    it(`reads ${text}`, () => assert.deepEqual(parseSnapshotSelector(text), { snapshot: snapshotPart, path }));
+    it(`reads ${text}`, () => assert.deepEqual(parseSnapshotSelector(text, nowNs), { snapshot: snapshotPart, path }));
   }
 
   for (const text of [
@@ -42,11 +62,18 @@ describe("a snapshot selector", () => {
     "7g",
     "a".repeat(65),
     "latest:..",
+    "2026-02-30",
+    "2026-11-20T25:00Z",
+    "2026-11-20T",
+    "2026-11",
+    "two days ago",
+    "2 fortnights ago",
+    "-2 days ago",
     "latest:a/../b",
     "latest:a\0b",
   ]) {
     it(`refuses ${JSON.stringify(text.slice(0, 20))}`, () => {
-      assert.throws(() => parseSnapshotSelector(text), { code: "SNAPSHOT_SELECTOR_INVALID" });
+      assert.throws(() => parseSnapshotSelector(text, nowNs), { code: "SNAPSHOT_SELECTOR_INVALID" });
     });
   }
 
@@ -54,7 +81,7 @@ describe("a snapshot selector", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         try {
-          parseSnapshotSelector(text);
+          parseSnapshotSelector(text, nowNs);
         } catch (error) {
           assert(hasCode(error, "SNAPSHOT_SELECTOR_INVALID"));
         }
@@ -90,6 +117,27 @@ describe("selecting a snapshot", () => {
     assert.equal(select("c", snapshots), "cc01");
     assert.equal(select("bb", snapshots), "bb01");
     assert.throws(() => select("dd", snapshots), { code: "SNAPSHOT_NOT_FOUND" });
+  });
+
+  it("finds the last complete one that began by a time", () => {
+    const day = (text: string, id: string, more = {}) => snapshot(id, timeNs(text), more);
+    const kept = [
+      day("2026-11-19T01:00:00.5Z", "a1"),
+      day("2026-11-20T01:00:00.5Z", "a2"),
+      day("2026-11-20T02:00:00Z", "a3", { incomplete: "canceled" }),
+      day("2026-11-24T19:30:00Z", "a4"),
+    ];
+    assert.equal(select("2026-11-20", kept), "a2");
+    assert.equal(select("2026-11-20T01:00:00Z", kept), "a2", "as a list tells it, to the second");
+    assert.equal(select("2026-11-20T00:59:59Z", kept), "a1");
+    assert.equal(select("1 minute ago", kept), "a4");
+    assert.equal(select("1 hour ago", kept), "a2");
+    assert.throws(() => select("2026-11-18", kept), {
+      code: "SNAPSHOT_NOT_FOUND",
+      message:
+        "no complete snapshot began by 2026-11-18T23:59:59.999999999Z; the first began at 2026-11-19T01:00:00.5Z",
+    });
+    assert.throws(() => select("2026-11-18", []), { code: "SNAPSHOT_NOT_FOUND", message: /no complete snapshot$/ });
   });
 
   it("names the candidates of a beginning that several have", () => {

@@ -1,0 +1,30 @@
+/** What the commands of `fsb snapshot` have in common: a repository open for reading, and which of its snapshots count. */
+
+import type { Command } from "commander";
+import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
+import type { ListOptions } from "./listing.ts";
+import { addSelectionOptions, type SelectionOptions, type SnapshotChoice } from "./snapshot-selection.ts";
+
+export interface SnapshotOptions extends CommonOptions, SelectionOptions, ListOptions {}
+
+/** What a command does with an open repository, its arguments and its flags. */
+export type Action<Options extends SnapshotOptions> = (
+  choice: SnapshotChoice & { readonly options: Options; readonly invocation: Invocation },
+  ...args: readonly string[]
+) => Promise<void>;
+
+/** Flags of repository, choice and output are the command's afterwards. */
+export function addSnapshotAction<Options extends SnapshotOptions>(
+  command: Command,
+  invocation: Invocation,
+  action: Action<Options>,
+): Command {
+  addSelectionOptions(addRepositoryOptions(command));
+  return command.action(async (...given: unknown[]) => {
+    const args = given.slice(0, command.registeredArguments.length) as string[];
+    const options: Options = command.opts();
+    await using repository = await openForReading(invocation, options);
+    const output = outputOf(invocation, options);
+    await action({ repository, options, output, signal: invocation.signal, invocation }, ...args);
+  });
+}
