@@ -34,6 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   volume: ["base"],
   backup: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
   restore: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
+  inspect: ["base", "types of kernel", "repository/*", "snapshot"],
   kubernetes: ["base"],
   "agent/velero": ["base", "kubernetes", "agent", "types of agent/engine"],
   "agent/node": ["base", "kubernetes", "agent", "agent/velero"],
@@ -51,7 +52,18 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "agent/observability",
   ],
   agent: ["base", "kubernetes", "agent/*"],
-  cli: ["base", "repository/*", "snapshot", "volume", "backup", "restore", "kubernetes", "agent/*"],
+  cli: [
+    "base",
+    "types of kernel",
+    "repository/*",
+    "snapshot",
+    "inspect",
+    "volume",
+    "backup",
+    "restore",
+    "kubernetes",
+    "agent/*",
+  ],
 };
 
 interface Import {

@@ -3,6 +3,7 @@ import { CodedError } from "../base/errors.ts";
 export type CliErrorCode =
   | "CLI_ENDPOINT_UNRESOLVED"
   | "CLI_LOCATION_UNSUPPORTED"
+  | "CLI_MANIFEST_NOT_FOUND"
   | "CLI_OUTPUT_FAILED"
   | "CLI_PASSWORD_MISSING"
   | "CLI_USAGE"

@@ -99,7 +99,7 @@ export async function repositoryOptions(
   invocation: Invocation,
   options: CommonOptions,
   mode: "create" | "open" | "read-only",
-  more: Pick<OpenOptions, "identity" | "resources" | "compression"> = {},
+  more: Pick<OpenOptions, "identity" | "resources" | "compression" | "onDamagedIndex"> = {},
 ): Promise<OpenOptions> {
   const { signal } = invocation;
   const output = outputOf(invocation, options);
@@ -162,7 +162,7 @@ export async function engineResources(
 export async function openForReading(
   invocation: Invocation,
   options: CommonOptions,
-  more: Pick<OpenOptions, "resources"> = {},
+  more: Pick<OpenOptions, "resources" | "onDamagedIndex"> = {},
 ): Promise<Repository> {
   return await openRepository(await repositoryOptions(invocation, options, "read-only", more));
 }

@@ -67,6 +67,11 @@ const engineCommands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   backup: async () => (await import("./backup.ts")).addBackupCommand,
   restore: async () => (await import("./restore.ts")).addRestoreCommand,
   snapshot: async () => (await import("./snapshot.ts")).addSnapshotCommands,
+  blob: async () => (await import("./blob.ts")).addBlobCommands,
+  content: async () => (await import("./content.ts")).addContentCommands,
+  index: async () => (await import("./index-blobs.ts")).addIndexCommands,
+  manifest: async () => (await import("./manifest.ts")).addManifestCommands,
+  object: async () => (await import("./object.ts")).addObjectCommands,
 };
 
 /** The one that is called, or all where none is: each carries what it imports, the daemon must carry none of it. */

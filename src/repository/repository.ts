@@ -12,6 +12,7 @@ import { type RandomSource, systemRandom } from "../base/random.ts";
 import type { KernelFormat, TreeRestore, TreeRestoreOptions } from "../kernel/kernel.ts";
 import { kernelForFormat } from "../kernel/kernel-for-format.ts";
 import { type BlobStore, parseBlobId } from "./blob/blob-store.ts";
+import type { ContentId } from "./content/content-id.ts";
 import { ContentReader } from "./content/content-reader.ts";
 import { ContentWriter } from "./content/content-writer.ts";
 import type { ClientIdentity } from "./content/session.ts";
@@ -27,7 +28,7 @@ import {
   type RepositoryFormat,
   refreshFormat,
 } from "./format/repository-format.ts";
-import { CommittedIndex } from "./index/committed-index.ts";
+import { CommittedIndex, type DamagedIndex } from "./index/committed-index.ts";
 import { EncryptedBlobs } from "./index/encrypted-blob.ts";
 import { IndexAhead } from "./index/index-listing.ts";
 import { ManifestReader, type Manifests } from "./manifest/manifests.ts";
@@ -58,6 +59,8 @@ export interface OpenOptions {
   readonly compression?: string;
   /** Hears of features that the repository asks for and that may be passed over. */
   readonly warn?: (message: string) => void;
+  /** Hears of index blobs that do not open: for who looks at damage, and writes nothing. Else one is an error. */
+  readonly onDamagedIndex?: DamagedIndex;
 }
 
 /** Errors: FormatError, IndexError, BlobError. Closes the store when it is disposed, or at once when opening fails. */
@@ -192,6 +195,7 @@ export class Repository implements AsyncDisposable {
       kernel,
       clock,
       onGrown: (bytes) => memory.hold(bytes),
+      ...(options.onDamagedIndex && { onDamaged: options.onDamagedIndex }),
     });
     this.#contents = new ContentReader({
       store,
@@ -213,6 +217,16 @@ export class Repository implements AsyncDisposable {
     return this.#opened.format;
   }
 
+  /** What is stored, as it is: to look at. */
+  get store(): Pick<BlobStore, "get" | "list" | "metadata"> {
+    return this.#store;
+  }
+
+  /** Opens index, session and log blobs. */
+  get sealedBlobs(): Pick<EncryptedBlobs, "read" | "openIndex"> {
+    return this.#blobs;
+  }
+
   get contents(): ContentReader {
     return this.#contents;
   }
@@ -225,6 +239,14 @@ export class Repository implements AsyncDisposable {
   /** As of the last refresh. Contents that an earlier call read are not read again. */
   async loadManifests(signal: AbortSignal): Promise<Manifests> {
     return await this.#manifests.read(signal);
+  }
+
+  /** The same, where damage is passed over and told. */
+  async loadUndamagedManifests(
+    signal: AbortSignal,
+    onDamaged: (id: ContentId, error: unknown) => void,
+  ): Promise<Manifests> {
+    return await this.#manifests.readUndamaged(signal, onDamaged);
   }
 
   /** A writer with packs and a session of its own; several may be open at once. */

@@ -64,7 +64,16 @@ describe("docs/operations/command-line.md", () => {
       "fsb snapshot show": [await fsbJson(["snapshot", "show", "latest", ...repo])],
       "fsb snapshot ls": await fsbJsonLines(["snapshot", "ls", ...repo]),
       "fsb snapshot verify": [await fsbJson(["snapshot", "verify", ...repo])],
+      "fsb blob list": await fsbJsonLines(["blob", "list", ...repo]),
+      "fsb blob stats": [await fsbJson(["blob", "stats", ...repo])],
+      "fsb content list": await fsbJsonLines(["content", "list", ...repo]),
+      "fsb content stats": [await fsbJson(["content", "stats", ...repo])],
+      "fsb index list": await fsbJsonLines(["index", "list", ...repo]),
+      "fsb manifest list": await fsbJsonLines(["manifest", "list", ...repo]),
     };
+    const { rootObjectId, snapshotId } = results["fsb snapshot show"]?.[0] ?? {};
+    results["fsb manifest show"] = [await fsbJson(["manifest", "show", String(snapshotId), ...repo])];
+    results["fsb object show"] = await fsbJsonLines(["object", "show", String(rootObjectId), ...repo]);
     for (const command of documented) {
       const told = new Set((results[command] ?? []).flatMap((result) => Object.keys(result)));
       assert.deepEqual([...told].sort(), fieldsOf(command).toSorted(), command);

@@ -35,6 +35,17 @@ const oldSplitters: ReadonlyMap<string, SplitterName> = new Map([
   ["DYNAMIC", "DYNAMIC-4M-BUZHASH"],
 ]);
 
+const sizes = ["128K", "256K", "512K", "1M", "2M", "4M", "8M"] as const;
+
+/** All that there are, each under the name that kopia writes today. */
+export const hashNames = Object.keys(hashes) as readonly HashName[];
+export const encryptionNames = Object.keys(encryptions) as readonly EncryptionName[];
+export const splitterNames: readonly SplitterName[] = sizes.flatMap((size) => [
+  `FIXED-${size}` as const,
+  `DYNAMIC-${size}-BUZHASH` as const,
+  `DYNAMIC-${size}-RABINKARP` as const,
+]);
+
 /** Each of these gives undefined for a name that is not known. */
 export function parseHash(name: string): HashName | undefined {
   return Object.hasOwn(hashes, name) ? (name as HashName) : undefined;

@@ -24,6 +24,18 @@ const compressionIds = {
   "deflate-best-compression": 0x1502,
 } as const;
 
+export const compressionNames = Object.keys(compressionIds) as readonly CompressionName[];
+
+/** Those that are read only, and "none"; for an id that nobody knows, the id. */
+export function compressionNameOf(id: number): string {
+  if (id === 0) return "none";
+  const known = compressionNames.find((name) => compressionIds[name] === id);
+  return known ?? (id >>> 8 === lz4Family ? "lz4" : `0x${id.toString(16)}`);
+}
+
+/** kopia gave it up for new data. */
+const lz4Family = 0x14;
+
 /** The id in a content's header. Errors: REPOSITORY_UNSUPPORTED. */
 export function compressionIdOf(name: string): number {
   if (Object.hasOwn(compressionIds, name)) return compressionIds[name as CompressionName];

@@ -24,6 +24,12 @@ export const blobConfigBlobId = parseBlobId("kopia.blobcfg");
 export interface EpochParameters {
   readonly enabled: boolean;
   readonly refreshFrequencyMs: number;
+  /** When maintenance begins the next epoch: at so many index blobs or bytes, if the present one spans so long. */
+  readonly advance?: {
+    readonly minDurationMs: number;
+    readonly blobCount: number;
+    readonly bytes: number;
+  };
 }
 
 export interface RepositoryFormat {
@@ -291,7 +297,12 @@ function parseEpochParameters(value: unknown): EpochParameters {
   const enabled = json.Enabled === true;
   const refreshFrequencyMs = numberField(json, "EpochRefreshFrequency", 0) / nsPerMs;
   if (enabled && !(refreshFrequencyMs >= 1)) throw invalid("EpochRefreshFrequency", "is not a positive duration");
-  return { enabled, refreshFrequencyMs };
+  const advance = {
+    minDurationMs: numberField(json, "MinEpochDuration", 0) / nsPerMs,
+    blobCount: numberField(json, "EpochAdvanceOnCountThreshold", 0),
+    bytes: numberField(json, "EpochAdvanceOnTotalSizeBytesThreshold", 0),
+  };
+  return { enabled, refreshFrequencyMs, advance };
 }
 
 /** For a repository whose blobs are to be locked: they would not be by this program. Reading it is another matter. */

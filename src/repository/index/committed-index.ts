@@ -21,6 +21,7 @@ import type { EncryptedBlobs } from "./encrypted-blob.ts";
 import { epochStateOf } from "./epochs.ts";
 import { IndexError } from "./index-error.ts";
 import { type IndexListing, isSmall, largeLoadsInFlight, listIndex, smallLoadsInFlight } from "./index-listing.ts";
+import { IndexView } from "./index-view.ts";
 import { activeLegacyBlobs } from "./legacy-index-blobs.ts";
 
 /** A blob may vanish between listing and reading while maintenance cleans up; then all is listed again. */
@@ -41,7 +42,12 @@ export interface CommittedIndexOptions {
   readonly clock: Clock;
   /** Hears by how many bytes the tables have grown, or shrunk. */
   readonly onGrown?: (bytes: number) => void;
+  /** Hears of an index blob that does not open, and is passed over then; where it is not given, a refresh fails for one. */
+  readonly onDamaged?: DamagedIndex;
 }
+
+/** `error` is INDEX_BLOB_DAMAGED or INDEX_INVALID. */
+export type DamagedIndex = (id: BlobId, error: unknown) => void;
 
 export class CommittedIndex {
   readonly #options: CommittedIndexOptions;
@@ -117,8 +123,13 @@ export class CommittedIndex {
     return this.#isGone(record) ? undefined : record;
   }
 
-  /** Winning entries in key order, tombstones left out; those with the prefix letter, or all. */
-  *records(prefix?: string): IterableIterator<ContentRecord> {
+  /** All that is known now, numbered. */
+  view(): IndexView {
+    return new IndexView(this.#tables, this.#watermarkSeconds);
+  }
+
+  /** Winning entries in key order, tombstones left out unless they are asked for; those with the prefix letter, or all. */
+  *records(prefix?: string, tombstones: "without" | "with" = "without"): IterableIterator<ContentRecord> {
     const cursors = this.#tables.map((table) => table.records(prefix?.charCodeAt(0)));
     const heads = cursors.map((cursor) => cursor.next().value as ContentRecord | undefined);
     for (;;) {
@@ -131,7 +142,7 @@ export class CommittedIndex {
         if (head && compareBytes(head.key, key) === 0) heads[i] = cursors[i]?.next().value as ContentRecord | undefined;
       });
       const winner = this.find(key);
-      if (winner !== undefined && !winner.deleted) yield winner;
+      if (winner !== undefined && (tombstones === "with" || !winner.deleted)) yield winner;
     }
   }
 
@@ -200,7 +211,7 @@ export class CommittedIndex {
       wanted = state.active.filter((id) => !isLarge(id));
       large = state.active.filter(isLarge);
     } else {
-      wanted = await activeLegacyBlobs(store, blobs, signal);
+      wanted = await activeLegacyBlobs(store, blobs, signal, this.#options.onDamaged);
     }
     const load = (id: BlobId): Promise<void> => this.#load(id, begun, signal);
     await mapBounded(wanted.filter(this.#isNew), smallLoadsInFlight, signal, load);
@@ -214,9 +225,15 @@ export class CommittedIndex {
   readonly #isNew = (id: BlobId): boolean => !this.#withheld.has(id) && !this.#loaded.has(id);
 
   async #load(id: BlobId, begun: IndexListing | undefined, signal: AbortSignal): Promise<void> {
-    const { store, blobs } = this.#options;
+    const { store, blobs, onDamaged } = this.#options;
     const sealed = (await begun?.take(id)) ?? (await store.get(id, { signal }));
-    this.#append(id, await blobs.openIndex(id, sealed));
+    try {
+      this.#append(id, await blobs.openIndex(id, sealed));
+    } catch (error) {
+      if (onDamaged === undefined || !hasCode(error, "INDEX_BLOB_DAMAGED")) throw error;
+      this.#loaded.add(id);
+      onDamaged(id, error);
+    }
     if (this.#tables.length > tablesMax) await this.#merge();
   }
 }

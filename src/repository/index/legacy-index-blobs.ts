@@ -16,15 +16,21 @@ const compactionLogPrefix = "m";
 const poisonPrefix = "n00000000000000000000000000000000-repository_unreadable";
 
 export async function activeLegacyBlobs(
-  store: BlobStore,
-  blobs: EncryptedBlobs,
+  store: Pick<BlobStore, "list">,
+  blobs: Pick<EncryptedBlobs, "read">,
   signal: AbortSignal,
+  onDamaged?: (id: BlobId, error: unknown) => void,
 ): Promise<readonly BlobId[]> {
   // Logs first: a log that is listed was written after its outputs, so those show in the later listing.
   const logs: CompactionLog[] = [];
   for await (const { id } of store.list(compactionLogPrefix, { signal })) {
-    const log = await readLog(id, blobs, signal);
-    if (log !== undefined) logs.push(log);
+    try {
+      const log = await readLog(id, blobs, signal);
+      if (log !== undefined) logs.push(log);
+    } catch (error) {
+      if (onDamaged === undefined || !(error instanceof IndexError)) throw error;
+      onDamaged(id, error);
+    }
   }
   const present = new Set<BlobId>();
   for await (const { id } of store.list(legacyIndexPrefix, { signal })) {
@@ -46,7 +52,11 @@ export function withoutSuperseded(present: ReadonlySet<BlobId>, logs: readonly C
   return [...present].filter((id) => !superseded.has(id));
 }
 
-async function readLog(id: BlobId, blobs: EncryptedBlobs, signal: AbortSignal): Promise<CompactionLog | undefined> {
+async function readLog(
+  id: BlobId,
+  blobs: Pick<EncryptedBlobs, "read">,
+  signal: AbortSignal,
+): Promise<CompactionLog | undefined> {
   let body: Uint8Array;
   try {
     body = await blobs.read(id, signal);

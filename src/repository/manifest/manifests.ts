@@ -12,6 +12,7 @@ import { type ContentId, contentIdOfKey } from "../content/content-id.ts";
 import type { ContentReader } from "../content/content-reader.ts";
 import type { CommittedIndex } from "../index/committed-index.ts";
 import { decodeManifests, type ManifestEntry, type ManifestId, type ManifestLabels } from "./manifest-codec.ts";
+import { ManifestError } from "./manifest-error.ts";
 
 const manifestPrefix = "m";
 
@@ -25,6 +26,10 @@ export class Manifests {
 
   get(id: string): ManifestEntry | undefined {
     return this.#entries.get(id as ManifestId);
+  }
+
+  all(): Iterable<ManifestEntry> {
+    return this.#entries.values();
   }
 
   /** Those that carry every given label, oldest first; ties by id. */
@@ -55,17 +60,32 @@ export class ManifestReader {
 
   /** All that are visible now. Errors: MANIFEST_CORRUPT, ContentError, BlobError. */
   async read(signal: AbortSignal): Promise<Manifests> {
+    const readEach: ReadContents = (ids, use) => this.#contents.readEach(ids, signal, use);
     try {
-      return await this.#readOnce(signal);
+      return await this.#readOnce(readEach);
     } catch (error) {
       if (!(error instanceof ContentError)) throw error;
       // A compaction elsewhere may have taken contents away since the index was read.
       await this.#index.refresh(signal);
-      return await this.#readOnce(signal);
+      return await this.#readOnce(readEach);
     }
   }
 
-  async #readOnce(signal: AbortSignal): Promise<Manifests> {
+  /** Those that can be read; contents that cannot are told, and passed over. Errors: BlobError. */
+  async readUndamaged(signal: AbortSignal, onDamaged: (id: ContentId, error: unknown) => void): Promise<Manifests> {
+    return await this.#readOnce(async (ids, use) => {
+      for (const [position, id] of ids.entries()) {
+        try {
+          await use(position, await this.#contents.read(id, signal));
+        } catch (error) {
+          if (!(error instanceof ContentError || error instanceof ManifestError)) throw error;
+          onDamaged(id, error);
+        }
+      }
+    });
+  }
+
+  async #readOnce(readEach: ReadContents): Promise<Manifests> {
     const latest = new Map<ManifestId, ManifestEntry>();
     const remembered = new Map<ContentId, readonly ManifestEntry[]>();
     let left = rememberedBytesMax;
@@ -84,7 +104,7 @@ export class ManifestReader {
       if (entries === undefined) unread.push(id);
       else take(id, entries);
     }
-    await this.#contents.readEach(unread, signal, async (position, bytes) => {
+    await readEach(unread, async (position, bytes) => {
       take(unread[position] as ContentId, [...decodeManifests(bytes)]);
     });
     this.#remembered = remembered;
@@ -92,6 +112,11 @@ export class ManifestReader {
     return new Manifests(latest);
   }
 }
+
+type ReadContents = (
+  ids: readonly ContentId[],
+  use: (position: number, bytes: Uint8Array) => Promise<void>,
+) => Promise<void>;
 
 export function newManifestId(random: RandomSource): ManifestId {
   return toHex(random(16)) as ManifestId;

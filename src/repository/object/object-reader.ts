@@ -20,7 +20,8 @@ const windowChunksMax = 4096;
 /** Above any chunk that a splitter of kopia's makes; bounds what a compressed object may expand to. */
 const chunkBytesMax = 32 << 20;
 
-interface ObjectChunk {
+/** What an object's bytes are made of. */
+export interface ObjectChunk {
   readonly contentId: ContentId;
   readonly compressed: boolean;
   /** Undefined where no list tells it. */
@@ -85,6 +86,11 @@ export class ObjectReader {
     for (const entry of iterateIndirectList(await this.readWhole(list, listBytesMax, signal), id)) {
       yield* this.contentsOf(entry.objectId, signal);
     }
+  }
+
+  /** In order, without reading any but the lists. Errors: as `read`. */
+  chunksOf(id: ObjectId, signal: AbortSignal): AsyncGenerator<ObjectChunk, void, undefined> {
+    return this.#chunksOf(id, undefined, signal);
   }
 
   async *#chunksOf(

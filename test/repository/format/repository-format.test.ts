@@ -281,7 +281,11 @@ test("a new format is Velero's, opens by its password alone, and is never writte
     version: 3,
     packBytesMax: 20 << 20,
     indexVersion: 2,
-    epochs: { enabled: true, refreshFrequencyMs: 20 * 60_000 },
+    epochs: {
+      enabled: true,
+      refreshFrequencyMs: 20 * 60_000,
+      advance: { minDurationMs: 24 * 3_600_000, blobCount: 20, bytes: 10 << 20 },
+    },
     enablePasswordChange: true,
   });
   for (const key of [format.uniqueId, format.hashSecret, format.masterKey]) assert.equal(key.byteLength, 32);

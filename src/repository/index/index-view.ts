@@ -1,0 +1,51 @@
+/**
+ * The committed state at one moment, in which each entry has a number: what is to be remembered of many contents is a bit or a
+ * small number each, in an array by that number. A later refresh changes nothing here.
+ */
+
+import { type ContentRecord, type ContentTable, findInTables } from "../../kernel/content-table.ts";
+
+export interface NumberedRecord {
+  readonly number: number;
+  readonly record: ContentRecord;
+}
+
+export class IndexView {
+  /** Numbers are below it; not each is a winning entry's. */
+  readonly count: number;
+  readonly #tables: readonly ContentTable[];
+  readonly #firstNumbers = new Map<ContentTable, number>();
+  readonly #watermarkSeconds: number;
+
+  /** Tombstones at or before the watermark are gone. */
+  constructor(tables: readonly ContentTable[], watermarkSeconds: number) {
+    this.#tables = tables;
+    this.#watermarkSeconds = watermarkSeconds;
+    let count = 0;
+    for (const table of tables) {
+      this.#firstNumbers.set(table, count);
+      count += table.count;
+    }
+    this.count = count;
+  }
+
+  /** The winning entry, tombstones that are not gone among them. */
+  find(key: Uint8Array): NumberedRecord | undefined {
+    const found = findInTables(this.#tables, key);
+    if (found === undefined) return undefined;
+    const record = found.table.at(found.record);
+    if (record.deleted && record.timestampSeconds <= this.#watermarkSeconds) return undefined;
+    return { number: (this.#firstNumbers.get(found.table) as number) + found.record, record };
+  }
+
+  /** Every winning entry once, tombstones that are not gone among them; table by table, in each by key. */
+  *records(): IterableIterator<NumberedRecord> {
+    for (const table of this.#tables) {
+      const first = this.#firstNumbers.get(table) as number;
+      for (let record = 0; record < table.count; record++) {
+        const found = this.find(table.key(record));
+        if (found?.number === first + record) yield found;
+      }
+    }
+  }
+}
