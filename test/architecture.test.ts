@@ -52,6 +52,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "agent/observability",
   ],
   agent: ["base", "kubernetes", "agent/*"],
+  doctor: [
+    "base",
+    "types of kernel",
+    "repository/*",
+    "kubernetes",
+    "agent",
+    "agent/velero",
+    "agent/node",
+    "types of agent/engine",
+  ],
   cli: [
     "base",
     "types of kernel",
@@ -63,6 +73,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "restore",
     "kubernetes",
     "agent/*",
+    "doctor",
   ],
 };
 

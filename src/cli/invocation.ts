@@ -31,14 +31,23 @@ const jsonOption = new Option("--json", "one JSON object for each result, as -o 
 /** How results are told. */
 export const outputOptions: readonly Option[] = [outputOption, jsonOption];
 
+const veleroNamespaceOption = new Option("-n, --velero-namespace <name>", "Velero's namespace")
+  .env("VELERO_NAMESPACE")
+  .default("velero");
+const kubeconfigOption = new Option("--kubeconfig <file>", "of the cluster (else as kubectl)");
+const contextOption = new Option("--context <name>", "of the kubeconfig (else its current one)");
+
+/** Where a Velero server is. */
+export const clusterOptions: readonly Option[] = [veleroNamespaceOption, kubeconfigOption, contextOption];
+
 /** Each of VeleroOptions. */
-const veleroOptions: readonly Option[] = [
+export const veleroOptions: readonly Option[] = [
   new Option("--velero", "the repository of a namespace under a Velero server, instead of --repo"),
-  new Option("-n, --velero-namespace <name>", "Velero's namespace").env("VELERO_NAMESPACE").default("velero"),
+  veleroNamespaceOption,
   new Option("--bsl <name>", "the BackupStorageLocation (else the default one)"),
   new Option("--namespace <name>", "the namespace whose volumes are in the repository"),
-  new Option("--kubeconfig <file>", "of the cluster (else as kubectl)"),
-  new Option("--context <name>", "of the kubeconfig (else its current one)"),
+  kubeconfigOption,
+  contextOption,
   new Option("--endpoint <url>", "the bucket's server as it is called here, instead of the location's"),
 ];
 

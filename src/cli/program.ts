@@ -72,6 +72,7 @@ const engineCommands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   index: async () => (await import("./index-blobs.ts")).addIndexCommands,
   manifest: async () => (await import("./manifest.ts")).addManifestCommands,
   object: async () => (await import("./object.ts")).addObjectCommands,
+  velero: async () => (await import("./velero.ts")).addVeleroCommands,
 };
 
 /** The one that is called, or all where none is: each carries what it imports, the daemon must carry none of it. */

@@ -11,30 +11,24 @@
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { hostname } from "node:os";
-import { posix } from "node:path";
 import { AgentError } from "../agent/agent-error.ts";
 import type { RepositoryLocation } from "../agent/engine/volume-work.ts";
 import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
 import { repositoryLocation } from "../agent/velero/repository-location.ts";
 import { readRepositoryPassword } from "../agent/velero/repository-password.ts";
+import { credentialOfServer } from "../agent/velero/server-credential.ts";
 import {
   type BackupStorageLocation,
   backupRepositories,
   backupStorageLocations,
   parseBackupRepository,
   parseBackupStorageLocation,
-  type SecretKey,
 } from "../agent/velero/velero-resources.ts";
-import { systemClock } from "../base/clock.ts";
 import { errnoOf, hasCode } from "../base/errors.ts";
-import { ApiResourceStore } from "../kubernetes/api-resource-store.ts";
-import { itemsAt, textAt } from "../kubernetes/json.ts";
-import type { ResourceType } from "../kubernetes/kubernetes-object.ts";
-import { openApiConnection } from "../kubernetes/open-connection.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import { parseS3Endpoint } from "../repository/blob/s3-location.ts";
 import { CliError } from "./cli-error.ts";
+import { openCluster } from "./cluster.ts";
 import type { Output } from "./terminal.ts";
 
 /** As given on the command line. */
@@ -63,20 +57,8 @@ export async function findVeleroRepository(
 ): Promise<{ readonly location: RepositoryLocation; readonly password: string }> {
   const { kubeconfig, context, veleroNamespace = "velero" } = options;
   const { env, output, signal } = search;
-  const connection = await openApiConnection({
-    env,
-    clock: systemClock,
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  });
-  await using store = new ApiResourceStore({
-    connection,
-    clock: systemClock,
-    log: output.log(),
-    random: Math.random,
-    component: "fsb",
-    host: hostname(),
-  });
+  await using cluster = await openCluster({ kubeconfig, context }, { env, log: output.log() });
+  const { store } = cluster;
   const bsl = await findStorageLocation(store, veleroNamespace, options.bsl, signal);
   const namespace = options.namespace ?? (await unnamed(store, veleroNamespace, bsl, signal));
   const location = await locate(store, veleroNamespace, bsl, namespace, search);
@@ -162,34 +144,6 @@ async function locate(
   // A file that the location names is one of the server's container.
   const { credentials: _, ...withoutFile } = location;
   return withoutFile;
-}
-
-const deployments: ResourceType = {
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  plural: "deployments",
-  namespaced: true,
-};
-
-/** Of the volume that Deployment velero mounts at /credentials; undefined where it has none, or may not be looked at. */
-async function credentialOfServer(
-  store: ResourceStore,
-  veleroNamespace: string,
-  { config }: BackupStorageLocation,
-  signal: AbortSignal,
-): Promise<SecretKey | undefined> {
-  const file = config.get("credentialsFile") || "/credentials/cloud";
-  if (posix.dirname(file) !== "/credentials") return undefined;
-  const deployment = await store
-    .get(deployments, { namespace: veleroNamespace, name: "velero" }, { signal })
-    .catch((error: unknown) => {
-      if (hasCode(error, "RESOURCE_STORE_DENIED")) return undefined; // Then it is as if there were none.
-      throw error;
-    });
-  const volumes = itemsAt(deployment?.content, "spec", "template", "spec", "volumes");
-  const volume = volumes.find((candidate) => textAt(candidate, "name") === "cloud-credentials");
-  const name = textAt(volume, "secret", "secretName");
-  return name === undefined ? undefined : { name, key: posix.basename(file) };
 }
 
 /** At the server as it is called here. A name that only the cluster knows is told at once, not after many attempts. */
