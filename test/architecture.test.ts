@@ -34,7 +34,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   volume: ["base"],
   backup: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
   restore: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
-  inspect: ["base", "types of kernel", "repository/*", "snapshot"],
+  // What is stored is also compared with what is there now.
+  inspect: ["base", "types of kernel", "repository/*", "snapshot", "volume"],
   kubernetes: ["base"],
   "agent/velero": ["base", "kubernetes", "agent", "types of agent/engine"],
   "agent/node": ["base", "kubernetes", "agent", "agent/velero"],

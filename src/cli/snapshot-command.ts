@@ -1,15 +1,21 @@
 /** What the commands of `fsb snapshot` have in common: a repository open for reading, and which of its snapshots count. */
 
 import type { Command } from "commander";
+import { explainInOneLine } from "../base/errors.ts";
+import { exitCodes } from "./exit-code.ts";
 import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import type { ListOptions } from "./listing.ts";
 import { addSelectionOptions, type SelectionOptions, type SnapshotChoice } from "./snapshot-selection.ts";
 
 export interface SnapshotOptions extends CommonOptions, SelectionOptions, ListOptions {}
 
-/** What a command does with an open repository, its arguments and its flags. */
+interface Context extends SnapshotChoice {
+  readonly invocation: Invocation;
+}
+
+/** What a command does with an open repository, its flags and its arguments. */
 export type Action<Options extends SnapshotOptions> = (
-  choice: SnapshotChoice & { readonly options: Options; readonly invocation: Invocation },
+  context: Context & { readonly options: Options },
   ...args: readonly string[]
 ) => Promise<void>;
 
@@ -27,4 +33,13 @@ export function addSnapshotAction<Options extends SnapshotOptions>(
     const output = outputOf(invocation, options);
     await action({ repository, options, output, signal: invocation.signal, invocation }, ...args);
   });
+}
+
+/** What cannot be read is named, and the rest is told. */
+export function tellUnreadable({ output, invocation }: Context) {
+  const onUnreadable = (path: string, error: Error): void => {
+    output.note(`${path || "."}: ${explainInOneLine(error)}`);
+    invocation.exitCode = exitCodes.incomplete;
+  };
+  return { onUnreadable };
 }

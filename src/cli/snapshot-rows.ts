@@ -72,8 +72,9 @@ export function entryRow(entry: DirectoryEntry): Row {
   return { name, ...rawText("nameBase64", name, nameBytes), ...attributesOf(entry), summary: summaryOf(entry) };
 }
 
-/** Of a folder, the size of what lies below. */
-export function attributesOf({ kind, mode, size, mtimeNs, uid, gid, objectId, summary }: DirectoryEntry): Row {
+/** Of a folder, the size of what lies below. One of this machine has no object. */
+export function attributesOf(entry: Omit<DirectoryEntry, "objectId"> & { readonly objectId?: string }): Row {
+  const { kind, mode, size, mtimeNs, uid, gid, objectId, summary } = entry;
   return {
     type: kind,
     mode: mode.toString(8).padStart(4, "0"),

@@ -34,6 +34,8 @@ export interface SnapshotChoice {
 export interface SelectedEntry {
   readonly snapshot: SnapshotManifest;
   readonly entry: DirectoryEntry;
+  /** From the snapshot's root, whose own is "". */
+  readonly path: string;
 }
 
 export function addSelectionOptions(command: Command): Command {
@@ -61,7 +63,8 @@ export async function findEntry(choice: SnapshotChoice, text: string): Promise<S
   const selector = parseSnapshotSelector(text, systemClock.nowNs());
   const snapshot = selectSnapshot(selector.snapshot, await someSnapshots(choice));
   if (snapshot.incomplete) choice.output.note(`snapshot ${snapshot.id} is not complete (${snapshot.incomplete})`);
-  return { snapshot, entry: await entryAt(choice, snapshot.rootEntry, selector.path, text) };
+  const entry = await entryAt(choice, snapshot.rootEntry, selector.path, text);
+  return { snapshot, entry, path: selector.path.join("/") };
 }
 
 /** Errors: SNAPSHOT_NOT_FOUND where the flags leave none. */

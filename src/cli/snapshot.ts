@@ -10,7 +10,9 @@ import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./invocation.ts";
 import { addListOptions, writeList } from "./listing.ts";
 import { type Action, addSnapshotAction, type SnapshotOptions } from "./snapshot-command.ts";
+import { addDiffCommand } from "./snapshot-diff.ts";
 import { describeSnapshot, entryColumns, entryRow, snapshotColumns, snapshotRow } from "./snapshot-rows.ts";
+import { addSearchCommands } from "./snapshot-search.ts";
 import { chosenSnapshots, findEntry, snapshotArgument } from "./snapshot-selection.ts";
 import { formatBytes } from "./terminal.ts";
 
@@ -26,6 +28,8 @@ export function addSnapshotCommands(program: Command, invocation: Invocation): v
   addListOptions(add("ls", "what is in a folder of a snapshot", "[snapshot[:path]]", ls));
   add("cat", "the bytes of a file in a snapshot", "[snapshot:path]", cat);
   add("verify", "read all that a snapshot is made of, and check it", "[snapshot[:path]]", verify);
+  addDiffCommand(snapshot, invocation);
+  addSearchCommands(snapshot, invocation);
 }
 
 const list: Action<SnapshotOptions> = async (choice) => {
