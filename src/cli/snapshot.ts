@@ -11,6 +11,7 @@ import type { Invocation } from "./invocation.ts";
 import { addListOptions, writeList } from "./listing.ts";
 import { type Action, addSnapshotAction, type SnapshotOptions } from "./snapshot-command.ts";
 import { addDiffCommand } from "./snapshot-diff.ts";
+import { addExportCommand } from "./snapshot-export.ts";
 import { describeSnapshot, entryColumns, entryRow, snapshotColumns, snapshotRow } from "./snapshot-rows.ts";
 import { addSearchCommands } from "./snapshot-search.ts";
 import { chosenSnapshots, findEntry, snapshotArgument } from "./snapshot-selection.ts";
@@ -30,6 +31,7 @@ export function addSnapshotCommands(program: Command, invocation: Invocation): v
   add("verify", "read all that a snapshot is made of, and check it", "[snapshot[:path]]", verify);
   addDiffCommand(snapshot, invocation);
   addSearchCommands(snapshot, invocation);
+  addExportCommand(snapshot, invocation);
 }
 
 const list: Action<SnapshotOptions> = async (choice) => {
