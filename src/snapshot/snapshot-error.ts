@@ -3,6 +3,7 @@ import { CodedError } from "../base/errors.ts";
 export type SnapshotErrorCode =
   | "FOLDER_INVALID"
   | "SNAPSHOT_AMBIGUOUS"
+  | "SNAPSHOT_ENTRY_UNREADABLE"
   | "SNAPSHOT_INVALID"
   | "SNAPSHOT_NOT_FOUND"
   | "SNAPSHOT_PATH_NOT_FOUND"

@@ -3,45 +3,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bytesOfPath, type TreeEntry, type WalkOptions, walkTree } from "../../src/inspect/stored-tree.ts";
-import { ContentError } from "../../src/repository/content/content-error.ts";
-import type { Repository } from "../../src/repository/repository.ts";
 import type { DirectoryEntry } from "../../src/snapshot/directory-entry.ts";
-import { encodeFolder } from "../../src/snapshot/folder-object.ts";
 import { entryOf, summaryOf } from "../snapshot/stored-examples.ts";
-
-/** Folders by object id, and which of them were read, in order, and how many at once at most. */
-class Folders {
-  readonly read: string[] = [];
-  readonly objects = new Map<string, Uint8Array>();
-  atOnceMax = 0;
-  #atOnce = 0;
-
-  folder(name: string, entries: readonly DirectoryEntry[], summary = summaryOf({})): DirectoryEntry {
-    const objectId = `k${Buffer.from(name.padEnd(16, "_")).toString("hex").slice(0, 32)}`;
-    this.objects.set(objectId, encodeFolder(entries, summary));
-    return entryOf({ name, kind: "folder", objectId, summary });
-  }
-
-  repository(): Repository {
-    const readWhole = async (id: string): Promise<Uint8Array> => {
-      this.read.push(id);
-      this.atOnceMax = Math.max(this.atOnceMax, ++this.#atOnce);
-      await new Promise(setImmediate);
-      this.#atOnce--;
-      const bytes = this.objects.get(id);
-      if (bytes === undefined) throw new ContentError("CONTENT_NOT_FOUND", `there is no content ${id}`);
-      return bytes;
-    };
-    return { objects: { readWhole } } as unknown as Repository;
-  }
-}
+import { FoldersInMemory } from "./folders-in-memory.ts";
 
 const file = (name: string) => entryOf({ name, kind: "file", objectId: "c0" });
 const { signal } = new AbortController();
 
 describe("a walk", () => {
   it("goes depth first, a folder before what is in it, and gives names as bytes too", async () => {
-    const folders = new Folders();
+    const folders = new FoldersInMemory();
     const raw = { ...file("\ufffd"), nameBytes: Uint8Array.of(0xff) };
     const inner = folders.folder("inner", [raw]);
     const root = folders.folder("root", [folders.folder("a", [inner, file("x")]), folders.folder("b", []), file("c")]);
@@ -61,25 +32,25 @@ describe("a walk", () => {
   });
 
   it("reads a few small folders ahead, and no more", async () => {
-    const folders = new Folders();
+    const folders = new FoldersInMemory();
     const many = Array.from({ length: 50 }, (_, i) => folders.folder(`f${i + 10}`, [file("x")]));
     assert.equal((await all(folders, folders.folder("root", many), { signal })).length, 101);
     assert.ok(folders.atOnceMax > 1 && folders.atOnceMax <= 8, `${folders.atOnceMax} at once`);
-    const large = new Folders();
+    const large = new FoldersInMemory();
     const big = Array.from({ length: 50 }, (_, i) => large.folder(`f${i + 10}`, [], summaryOf({ files: 1_000_000 })));
     await all(large, large.folder("root", big), { signal });
     assert.equal(large.atOnceMax, 1);
   });
 
   it("enters what it is told to, and reads nothing else", async () => {
-    const folders = new Folders();
+    const folders = new FoldersInMemory();
     const root = folders.folder("root", [folders.folder("a", [folders.folder("b", [])]), folders.folder("c", [])]);
     const found = await all(folders, root, { signal, enters: ({ depth }) => depth === 0 });
     assert.deepEqual([found.length, folders.read.length], [3, 1]);
   });
 
   it("goes on behind a folder that cannot be read, where it is told of it, and else ends", async () => {
-    const folders = new Folders();
+    const folders = new FoldersInMemory();
     const lost = entryOf({ name: "lost", kind: "folder", objectId: "kdeadbeefdeadbeefdeadbeefdeadbeef" });
     const root = folders.folder("root", [lost, folders.folder("other", [file("x")])]);
     const told: unknown[] = [];
@@ -94,7 +65,7 @@ describe("a walk", () => {
   });
 
   it("ends with its signal, and leaves nothing running where nobody pulls any more", async () => {
-    const folders = new Folders();
+    const folders = new FoldersInMemory();
     const root = folders.folder("root", [folders.folder("a", [file("x")]), folders.folder("b", [file("y")])]);
     await assert.rejects(all(folders, root, { signal: AbortSignal.abort() }), { name: "AbortError" });
     for await (const { path } of walkTree(folders.repository(), root, { signal })) if (path === "a") break;
@@ -102,6 +73,6 @@ describe("a walk", () => {
   });
 });
 
-async function all(folders: Folders, root: DirectoryEntry, options: WalkOptions): Promise<TreeEntry[]> {
+async function all(folders: FoldersInMemory, root: DirectoryEntry, options: WalkOptions): Promise<TreeEntry[]> {
   return await Array.fromAsync(walkTree(folders.repository(), root, options));
 }
