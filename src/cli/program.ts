@@ -73,6 +73,7 @@ const engineCommands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   manifest: async () => (await import("./manifest.ts")).addManifestCommands,
   object: async () => (await import("./object.ts")).addObjectCommands,
   velero: async () => (await import("./velero.ts")).addVeleroCommands,
+  doctor: async () => (await import("./doctor.ts")).addDoctorCommand,
 };
 
 /** The one that is called, or all where none is: each carries what it imports, the daemon must carry none of it. */

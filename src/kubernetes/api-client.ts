@@ -65,9 +65,29 @@ export class ApiClient implements Disposable {
 
   /** The document that is the answer. */
   async call(asked: ApiRequest, signal: AbortSignal): Promise<unknown> {
+    return (await this.callDated(asked, signal)).document;
+  }
+
+  /** And when the server answered, by its own clock, to the second; undefined where it does not say. */
+  async callDated(
+    asked: ApiRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly document: unknown; readonly dateMs: number | undefined }> {
     try {
       const response = await this.#open(asked, { stallMs: this.#stallMs, endMs: this.#answerMs }, signal);
-      return parseJson(await readBounded(response, answerBytesMax, asked.purpose), asked.purpose);
+      const document = parseJson(await readBounded(response, answerBytesMax, asked.purpose), asked.purpose);
+      const dateMs = Date.parse(response.headers.date ?? "");
+      return { document, dateMs: Number.isNaN(dateMs) ? undefined : dateMs };
+    } catch (cause) {
+      throw this.#translated(asked, cause, signal);
+    }
+  }
+
+  /** An answer that is text. */
+  async text(asked: ApiRequest, signal: AbortSignal): Promise<string> {
+    try {
+      const response = await this.#open(asked, { stallMs: this.#stallMs, endMs: this.#answerMs }, signal);
+      return fromUtf8(await readBounded(response, answerBytesMax, asked.purpose));
     } catch (cause) {
       throw this.#translated(asked, cause, signal);
     }

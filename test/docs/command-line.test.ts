@@ -69,6 +69,7 @@ describe("docs/operations/command-line.md", () => {
       "fsb snapshot find": await fsbJsonLines(["snapshot", "find", "*.txt", ...repo]),
       "fsb snapshot history": await fsbJsonLines(["snapshot", "history", "a.txt", ...repo]),
       "fsb snapshot export": [await fsbJson(["snapshot", "export", "--to", join(folder, "a.tar"), ...repo])],
+      "fsb doctor": await fsbJsonLines(["doctor", ...repo]),
       "fsb snapshot verify": [await fsbJson(["snapshot", "verify", ...repo])],
       "fsb blob list": await fsbJsonLines(["blob", "list", ...repo]),
       "fsb blob stats": [await fsbJson(["blob", "stats", ...repo])],

@@ -6,12 +6,14 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { parse } from "yaml";
-import type { JsonObject } from "../../src/kubernetes/json.ts";
+import { fieldAt, type JsonObject } from "../../src/kubernetes/json.ts";
 import { fsb } from "./fsb.ts";
 import type { KubernetesCluster } from "./kubernetes-cluster.ts";
 import { credentialsFile, type ObjectServer } from "./object-server.ts";
 import { readyRepository } from "./ready-repository.ts";
+import { until } from "./until.ts";
 import { veleroCrds } from "./velero-crds.ts";
 
 export const veleroApi = "/apis/velero.io/v1/namespaces/velero";
@@ -66,8 +68,8 @@ export class InstalledVelero {
     await cluster.define(veleroCrds);
     await this.putSecrets();
     await this.putLocation();
-    await cluster.put(`${veleroApi}/backuprepositories`, maintained(new Date()));
-    await cluster.put(`${appsApi}/deployments`, serverDeployment("v1.18.1"));
+    await this.putRepository(new Date());
+    await this.putServer("v1.18.1");
     for (const [file, collection] of Object.entries(shipped)) await cluster.put(collection, shippedObject(file));
     await this.setDaemonSetStatus({
       desiredNumberScheduled: 1,
@@ -78,6 +80,15 @@ export class InstalledVelero {
     await this.putAgentPod({ ready: true });
     const { url, env } = this.repository;
     await fsb(["repo", "create", "--repo", url], { password: installedPassword, env });
+  }
+
+  /** As its Deployment's controller has it, too. */
+  async putServer(version: string, args: readonly string[] = [], availableReplicas = 1): Promise<void> {
+    await this.cluster.put(`${appsApi}/deployments`, serverDeployment(version, args));
+    const path = `${appsApi}/deployments/velero`;
+    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
+    const status = { replicas: 1, readyReplicas: availableReplicas, availableReplicas };
+    await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
   }
 
   async putSecrets(
@@ -92,7 +103,7 @@ export class InstalledVelero {
   }
 
   async putLocation(
-    change: { readonly bucket?: string; readonly config?: JsonObject; readonly spec?: JsonObject } = {},
+    change: { readonly bucket?: string; readonly config?: JsonObject; readonly status?: JsonObject } = {},
   ): Promise<void> {
     const { bucket, region, endpoint } = this.server;
     await this.cluster.put(`${veleroApi}/backupstoragelocations`, {
@@ -105,10 +116,53 @@ export class InstalledVelero {
         objectStorage: { bucket: change.bucket ?? bucket, prefix: this.prefix },
         config: { region, s3Url: endpoint, s3ForcePathStyle: "true", ...change.config },
         credential: { name: "cloud-credentials", key: "cloud" },
-        ...change.spec,
       },
-      status: { phase: "Available" },
+      status: change.status ?? { phase: "Available" },
     });
+  }
+
+  async putRepository(maintainedAt: Date, status: JsonObject = {}): Promise<void> {
+    await this.cluster.put(`${veleroApi}/backuprepositories`, maintained(maintainedAt, status));
+  }
+
+  /** With a status as its controller gives it. */
+  async putDaemonSet(object: JsonObject): Promise<void> {
+    await this.cluster.put(`${appsApi}/daemonsets`, object);
+    await this.setDaemonSetStatus({
+      desiredNumberScheduled: 1,
+      currentNumberScheduled: 1,
+      numberReady: 1,
+      numberAvailable: 1,
+    });
+  }
+
+  /** Returns when the API server's authorizer goes by it: whether the agent may then patch PodVolumeBackups. */
+  async putRole(object: JsonObject, mayPatch: boolean): Promise<void> {
+    await this.cluster.put(`${rbac}/namespaces/velero/roles`, object);
+    const user = "system:serviceaccount:velero:fsb-node-agent";
+    const resourceAttributes = { verb: "patch", group: "velero.io", resource: "podvolumebackups", namespace: "velero" };
+    await until(
+      async () => {
+        const answer = await this.cluster.ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+          apiVersion: "authorization.k8s.io/v1",
+          kind: "SubjectAccessReview",
+          spec: { user, resourceAttributes },
+        });
+        return (fieldAt(answer.body, "status", "allowed") === true) === mayPatch ? true : undefined;
+      },
+      () => "the role does not count",
+    );
+  }
+
+  /** What is in the bucket below the location's prefix. */
+  async keys(): Promise<readonly string[]> {
+    const client = this.server.newClient();
+    try {
+      const listed = await client.send(new ListObjectsV2Command({ Bucket: this.server.bucket, Prefix: this.prefix }));
+      return (listed.Contents ?? []).map(({ Key = "" }) => Key);
+    } finally {
+      client.destroy();
+    }
   }
 
   async setDaemonSetStatus(status: JsonObject): Promise<void> {
@@ -172,7 +226,7 @@ export class InstalledVelero {
   }
 }
 
-export function maintained(at: Date, status: JsonObject = {}): JsonObject {
+function maintained(at: Date, status: JsonObject = {}): JsonObject {
   const lastMaintenanceTime = at.toISOString().replace(/\.\d+Z$/, "Z");
   return { ...readyRepository("shop"), status: { phase: "Ready", lastMaintenanceTime, ...status } };
 }
@@ -206,7 +260,7 @@ function secret(name: string, stringData: JsonObject): JsonObject {
 }
 
 /** As `velero install --secret-file` makes it, in what counts here. */
-export function serverDeployment(version: string, args: readonly string[] = []): JsonObject {
+function serverDeployment(version: string, args: readonly string[] = []): JsonObject {
   const labels = { deploy: "velero" };
   const container = { name: "velero", image: `velero/velero:${version}`, args: ["server", ...args] };
   return {

@@ -1,0 +1,277 @@
+/**
+ * Looks at an installation from a kubeconfig, one thing after the other, and has each judged. What cannot be looked at does
+ * not end it: it is a finding. Nothing is changed in the cluster; a review of rights is asked, and kept nowhere.
+ *
+ * Source: Kubernetes authorization.k8s.io/v1; docs/operations/command-line.md, "fsb doctor".
+ */
+
+import type { LocationSecrets } from "../agent/velero/location-secrets.ts";
+import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
+import { repositoryLocation } from "../agent/velero/repository-location.ts";
+import { readRepositoryPassword } from "../agent/velero/repository-password.ts";
+import { credentialOfServer, deployments } from "../agent/velero/server-credential.ts";
+import { generationOf } from "../agent/velero/velero-generation.ts";
+import {
+  type BackupStorageLocation,
+  backupRepositories,
+  backupStorageLocations,
+  parseBackupRepository,
+  parseBackupStorageLocation,
+  pods,
+  podVolumeBackups,
+} from "../agent/velero/velero-resources.ts";
+import { mapBounded } from "../base/concurrency.ts";
+import { ApiClient } from "../kubernetes/api-client.ts";
+import type { ApiConnection } from "../kubernetes/api-connection.ts";
+import type { ApiResourceStore } from "../kubernetes/api-resource-store.ts";
+import { fieldAt, type JsonObject, textAt } from "../kubernetes/json.ts";
+import type { KubernetesObject, ResourceType } from "../kubernetes/kubernetes-object.ts";
+import type { S3Location } from "../repository/blob/s3-location.ts";
+import { agentRights } from "./agent-rights.ts";
+import { agentName, daemonSets } from "./cluster-resources.ts";
+import { lookAtRepository, type Means, probe } from "./examine-repository.ts";
+import { type Finding, look, ok, type Seen, unknown, warn } from "./finding.ts";
+import {
+  type ApiServerSeen,
+  agentAccount,
+  aheadOf,
+  judgeAgentPods,
+  judgeAgentRights,
+  judgeApiServer,
+  judgeDaemonSet,
+  judgeDefinitions,
+  judgeOwnRights,
+  judgeServer,
+  type RightSeen,
+} from "./judge-cluster.ts";
+import { judgeMaintenance, judgeOpening, judgePassword, judgeRepositoryState } from "./judge-repository.ts";
+import { type CredentialsSeen, judgeCredentials, judgeLocation, judgeProbe, judgeStoreClock } from "./judge-store.ts";
+
+export interface ClusterExamination extends Means {
+  readonly connection: ApiConnection;
+  readonly store: ApiResourceStore;
+  readonly veleroNamespace: string;
+  /** Who asks is the agent itself, in a pod of its own. */
+  readonly isAgent: boolean;
+  /** Only this location, and the repositories at it. */
+  readonly bsl?: string;
+  /** Only the repositories of this namespace. */
+  readonly namespace?: string;
+  /** Of the store's server, instead of the location's. */
+  readonly endpoint?: string;
+  /** Given where the password is not that of the cluster. */
+  readOwnPassword?(): Promise<string>;
+  /** Told of every secret that is read, before anything else is done with it. */
+  onSecret(text: string): void;
+}
+
+const reviewsAtOnce = 4;
+
+export async function* examineCluster(asked: ClusterExamination): AsyncGenerator<Finding> {
+  const { connection, store, veleroNamespace, clock, signal } = asked;
+  using client = new ApiClient({ connection, stallMs: 10_000 });
+  const server = await look(() => readApiServer(client, asked));
+  yield* judgeApiServer(connection.displayName, server);
+  if ("trouble" in server && server.trouble.code !== "RESOURCE_STORE_DENIED") return;
+  yield judgeOwnRights(await look(() => ownRights(client, asked)), asked.isAgent);
+
+  const namespace = veleroNamespace;
+  const deployment = await look(() => store.get(deployments, { namespace, name: "velero" }, { signal }));
+  yield* judgeServer(veleroNamespace, deployment);
+  const generation = await look(async () => generationOf(await store.schema(podVolumeBackups, { signal })));
+  yield judgeDefinitions(generation, deployment);
+
+  const daemonSet = await look(() => store.get(daemonSets, { namespace, name: agentName }, { signal }));
+  yield* judgeDaemonSet(veleroNamespace, daemonSet);
+  const agents = await look(() => store.list(pods, { namespace, labels: { name: agentName } }, { signal }));
+  yield* judgeAgentPods(veleroNamespace, agents);
+  const account = "value" in daemonSet && daemonSet.value && agentAccount(veleroNamespace, daemonSet.value);
+  if (account) yield judgeAgentRights(account, await look(() => rightsOfAccount(client, account, asked)));
+
+  const password = await look(asked.readOwnPassword ?? (() => readRepositoryPassword(store, namespace, signal)));
+  if ("value" in password) asked.onSecret(password.value);
+  yield judgePassword(password);
+  const clusterAheadMs = "value" in server ? server.value.aheadMs : undefined;
+  const places = new Map<string, OpenedLocation>();
+  for await (const step of examineLocations(asked, clusterAheadMs)) {
+    if ("finding" in step) yield step.finding;
+    else places.set(step.opened.location.name, step.opened);
+  }
+  yield* examineRepositories(asked, password, places, clock.nowMs());
+}
+
+async function readApiServer(client: ApiClient, { clock, signal }: ClusterExamination): Promise<ApiServerSeen> {
+  const type: ResourceType = { apiVersion: "v1", kind: "Version", plural: "/version", namespaced: false };
+  const beforeMs = clock.nowMs();
+  const purpose = { verb: "get", type, namespace: undefined } as const;
+  const { document, dateMs } = await client.callDated({ purpose, method: "GET", path: "/version" }, signal);
+  const afterMs = clock.nowMs();
+  const ours = { beforeMs, afterMs };
+  return {
+    version: textAt(document, "gitVersion") ?? "of unknown version",
+    aheadMs: dateMs === undefined ? undefined : aheadOf(ours, { fromMs: dateMs, toMs: dateMs + 999 }),
+  };
+}
+
+async function ownRights(client: ApiClient, asked: ClusterExamination): Promise<readonly RightSeen[]> {
+  return await reviewed(client, asked, "SelfSubjectAccessReview", {});
+}
+
+async function rightsOfAccount(
+  client: ApiClient,
+  account: string,
+  asked: ClusterExamination,
+): Promise<readonly RightSeen[]> {
+  const [, , namespace = ""] = account.split(":");
+  const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
+  return await reviewed(client, asked, "SubjectAccessReview", { user: account, groups });
+}
+
+async function reviewed(
+  client: ApiClient,
+  { veleroNamespace, signal }: ClusterExamination,
+  kind: "SelfSubjectAccessReview" | "SubjectAccessReview",
+  who: JsonObject,
+): Promise<readonly RightSeen[]> {
+  const apiVersion = "authorization.k8s.io/v1";
+  const type: ResourceType = { apiVersion, kind, plural: `${kind.toLowerCase()}s`, namespaced: false };
+  const purpose = { verb: "create", type, namespace: undefined } as const;
+  const path = `/apis/${apiVersion}/${type.plural}`;
+  return await mapBounded(agentRights, reviewsAtOnce, signal, async (right) => {
+    const { verb, group, resource } = right;
+    const resourceAttributes = { verb, group, resource, namespace: right.isOfVelero ? veleroNamespace : "" };
+    const body = { apiVersion, kind, spec: { ...who, resourceAttributes } };
+    const answer = await client.call({ purpose, method: "POST", path, body }, signal);
+    return { right, isAllowed: fieldAt(answer, "status", "allowed") === true };
+  });
+}
+
+interface OpenedLocation {
+  readonly location: BackupStorageLocation;
+  readonly secrets: LocationSecrets;
+}
+
+type Step = { readonly finding: Finding } | { readonly opened: OpenedLocation };
+
+async function* examineLocations(asked: ClusterExamination, clusterAheadMs: number | undefined): AsyncGenerator<Step> {
+  const { store, veleroNamespace: namespace, signal } = asked;
+  const objects = await look(() => store.list(backupStorageLocations, { namespace }, { signal }));
+  if ("trouble" in objects) {
+    yield { finding: unknown("location", "", objects.trouble) };
+    return;
+  }
+  const chosen = objects.value.filter(({ metadata }) => asked.bsl === undefined || metadata.name === asked.bsl);
+  if (chosen.length === 0) {
+    const what = asked.bsl === undefined ? "no BackupStorageLocation" : `no BackupStorageLocation ${asked.bsl}`;
+    const fix = "velero backup-location create, or name Velero's namespace with -n";
+    yield { finding: { ...warn("location", "", `namespace ${namespace} has ${what}`, fix), status: "FAIL" } };
+  }
+  for (const object of chosen) yield* examineLocation(asked, object, clusterAheadMs);
+}
+
+async function* examineLocation(
+  asked: ClusterExamination,
+  object: KubernetesObject,
+  clusterAheadMs: number | undefined,
+): AsyncGenerator<Step> {
+  const { store, veleroNamespace, signal } = asked;
+  yield { finding: judgeLocation(object) };
+  const named = parseBackupStorageLocation(object);
+  const { name } = named;
+  // Below the prefix of all repositories, and not one of them: a namespace has no such name's repository.
+  const plain = await look(async () => repositoryLocation(named, "fsb-doctor", {}));
+  if ("trouble" in plain) {
+    const { because, hint } = plain.trouble;
+    const fix = hint === "" ? "correct the location" : hint;
+    yield { finding: { ...warn("store", name, because, fix), status: "FAIL" } };
+    return;
+  }
+  if (plain.value.kind === "fs") {
+    yield { finding: ok("credentials", name, "a folder needs none") };
+    const because = `not known: it is folder ${plain.value.base} of the nodes`;
+    yield { finding: warn("store", name, because, "run fsb doctor --repo with a repository's folder on a node") };
+    return;
+  }
+  const found = await look(
+    async () => named.credential ?? (await credentialOfServer(store, veleroNamespace, named, signal)),
+  );
+  if ("trouble" in found) return yield { finding: unknown("credentials", name, found.trouble) };
+  const credential = found.value;
+  const location = credential === undefined ? named : { ...named, credential };
+  const secrets = await look(() => readLocationSecrets(store, location, veleroNamespace, signal));
+  if ("value" in secrets) for (const text of textsOf(secrets.value)) asked.onSecret(text);
+  const seen: CredentialsSeen =
+    "trouble" in secrets
+      ? { is: "missing", trouble: secrets.trouble }
+      : credential === undefined
+        ? { is: "none" }
+        : { is: "found", from: `key ${credential.key} of Secret ${credential.name}` };
+  yield { finding: judgeCredentials(named, seen) };
+  if ("trouble" in secrets || credential === undefined) {
+    yield {
+      finding: warn("store", name, "not known: there are no credentials to try it with", "see check credentials of it"),
+    };
+    return;
+  }
+  const opened = { location, secrets: secrets.value };
+  const notPut = textAt(object.content, "spec", "accessMode") === "ReadOnly" ? "the location is ReadOnly" : "";
+  const place = bucketOf(opened, "fsb-doctor", asked.endpoint);
+  const probed = place === undefined ? undefined : await probe(place, notPut, asked);
+  if (probed === undefined) return;
+  for (const finding of judgeProbe(name, probed)) yield { finding };
+  if ("trouble" in probed || probed.value.wrong !== undefined) return;
+  if (notPut === "") yield { finding: judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs) };
+  yield { opened };
+}
+
+async function* examineRepositories(
+  asked: ClusterExamination,
+  password: Seen<string>,
+  places: ReadonlyMap<string, OpenedLocation>,
+  nowMs: number,
+): AsyncGenerator<Finding> {
+  const { store, veleroNamespace, signal } = asked;
+  const objects = await look(() => store.list(backupRepositories, { namespace: veleroNamespace }, { signal }));
+  if ("trouble" in objects) return yield unknown("repository", "", objects.trouble);
+  let count = 0;
+  for (const object of objects.value) {
+    const { volumeNamespace, backupStorageLocation: at, repositoryType } = parseBackupRepository(object);
+    const isAsked =
+      repositoryType === "kopia" &&
+      (asked.bsl === undefined || asked.bsl === at) &&
+      (asked.namespace === undefined || asked.namespace === volumeNamespace);
+    if (!isAsked) continue;
+    count += 1;
+    const subject = `${volumeNamespace} at ${at}`;
+    yield judgeRepositoryState(object);
+    yield* judgeMaintenance(object, nowMs);
+    const place = places.get(at);
+    if (place === undefined || "trouble" in password) {
+      const what = place === undefined ? "its location could not be used" : "there is no password";
+      yield warn("repository-open", subject, `not known: ${what}`, "see what is said of those");
+      continue;
+    }
+    const location = await look(async () => bucketOf(place, volumeNamespace, asked.endpoint));
+    if ("trouble" in location) yield unknown("repository-open", subject, location.trouble);
+    else if (location.value)
+      yield* judgeOpening(subject, await lookAtRepository(location.value, password.value, asked));
+  }
+  if (count === 0) yield warn("repository", "", "there is none yet", "the first backup of a pod's volumes makes one");
+}
+
+function bucketOf(
+  { location, secrets }: OpenedLocation,
+  namespace: string,
+  endpoint: string | undefined,
+): S3Location | undefined {
+  const place = repositoryLocation(location, namespace, secrets);
+  if (place.kind === "fs") return undefined;
+  return endpoint === undefined ? place : { ...place, endpoint };
+}
+
+/** What is in a credentials file, whole and value by value. */
+function textsOf({ credentials }: LocationSecrets): readonly string[] {
+  if (credentials === undefined || !("text" in credentials)) return [];
+  const values = credentials.text.split("\n").map((line) => line.slice(line.indexOf("=") + 1).trim());
+  return [credentials.text, ...values];
+}
