@@ -269,9 +269,12 @@ function bucketOf(
   return endpoint === undefined ? place : { ...place, endpoint };
 }
 
-/** What is in a credentials file, whole and value by value. */
+/** What is secret in a credentials file, and the file as a whole. */
 function textsOf({ credentials }: LocationSecrets): readonly string[] {
   if (credentials === undefined || !("text" in credentials)) return [];
-  const values = credentials.text.split("\n").map((line) => line.slice(line.indexOf("=") + 1).trim());
+  const lines = credentials.text.split("\n").map((line) => /^\s*(.*?)\s*=\s*(.*?)\s*$/.exec(line));
+  const values = lines.flatMap((match) =>
+    /key|secret|token|password/i.test(match?.[1] ?? "") ? [match?.[2] ?? ""] : [],
+  );
   return [credentials.text, ...values];
 }

@@ -1,11 +1,15 @@
 /** `fsb doctor` on a real API server and a real bucket: all in order, and then one thing broken at a time. */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, it, type TestContext } from "node:test";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
-import { exitCodes, fsb, tryFsb } from "../support/fsb.ts";
+import { requireCertificate } from "../support/certificate.ts";
+import { assertFailed, exitCodes, fsb, tryFsb } from "../support/fsb.ts";
 import { appsApi, coreApi, InstalledVelero, installedPassword, shippedObject } from "../support/installed-velero.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { credentialsFile } from "../support/object-server.ts";
@@ -292,6 +296,88 @@ describe("fsb doctor, where one thing is broken", () => {
     );
   });
 });
+
+describe("fsb doctor --bundle", () => {
+  it("writes what was seen, the agents' logs and recent events among it, and none of the scene's secrets", async (t) => {
+    const velero = await requireInstalled(t);
+    if (velero === undefined) return;
+    const { owner } = velero.server;
+    const told = [installedPassword, owner.secretAccessKey, owner.accessKeyId, velero.cluster.token("admin")];
+    const secrets = [...told, "static-token-of-a-log", "a-value-of-the-environment", "applied-long-ago"];
+    const kubelet = await startKubelet(
+      t,
+      `level=info msg=started\n${secrets.slice(0, 4).join(" ")}\ntoken: Bearer ${secrets[4]}\n`,
+    );
+    if (kubelet === undefined) return;
+    await velero.putNode("node-a", kubelet.port);
+    const daemonSet = changedText("daemon-set.yaml", /"value":"\/scratch"/g, `"value":"${secrets[5]}"`);
+    const metadata = {
+      ...(daemonSet.metadata as JsonObject),
+      annotations: { "example.com/applied": secrets[6] as string },
+    };
+    await velero.putDaemonSet({ ...daemonSet, metadata });
+    await velero.putEvent(`could not put with ${owner.secretAccessKey} at http://me:${installedPassword}@host`);
+    await velero.putBackup();
+    const file = join(temporaryFolder(t), "bundle.json");
+    try {
+      const { run } = await doctor(velero, "--bundle", file);
+      assert.equal(run.exitCode, exitCodes.ok, describeRun(run));
+    } finally {
+      await velero.putDaemonSet(shippedObject("daemon-set.yaml"));
+    }
+    const text = readFileSync(file, "utf8");
+    for (const secret of secrets) {
+      assert.ok(!text.includes(secret), `${secret} is in the bundle`);
+      assert.ok(!text.includes(Buffer.from(secret).toString("base64")), `${secret} in base64 is in the bundle`);
+    }
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const bundle = JSON.parse(text) as Record<string, JsonObject>;
+    const kinds = Object.entries(bundle.objects ?? {}).map(
+      ([kind, all]) => `${kind} ${(all as readonly unknown[]).length}`,
+    );
+    assert.deepEqual(kinds.sort(), [
+      ...[
+        "Backup 1",
+        "BackupRepository 1",
+        "BackupStorageLocation 1",
+        "DaemonSet 1",
+        "Deployment 1",
+        "Event 1",
+        "Pod 1",
+      ],
+      ...["PodVolumeBackup 2", "PodVolumeRestore 0"],
+    ]);
+    assert.match(String(bundle.logs?.["node-agent-abcde/node-agent"]), /level=info msg=started\n.*\[removed\]/);
+    assert.match(text, /could not put with \[removed\] at http:\/\/\[removed\]@host/);
+    assert.deepEqual(bundle.notKnown, []);
+    const again = await doctor(velero, "--bundle", file);
+    assertFailed(again.run, exitCodes.failed, /CLI_BUNDLE_FAILED/);
+    assert.equal(readFileSync(file, "utf8"), text);
+  });
+
+  it("says what it could not have", async (t) => {
+    const velero = await requireInstalled(t);
+    if (velero === undefined) return;
+    const file = join(temporaryFolder(t), "bundle.json");
+    await doctor(velero, "--kubeconfig", velero.cluster.kubeconfig("agent"), "--bundle", file);
+    const { notKnown } = JSON.parse(readFileSync(file, "utf8")) as { readonly notKnown: readonly string[] };
+    assert.match(notKnown.join("\n"), /^podvolumebackups: the API server denied to list podvolumebackups/m);
+  });
+});
+
+/** What an API server asks for a container's log. */
+async function startKubelet(t: TestContext, log: string): Promise<{ readonly port: number } | undefined> {
+  const certificate = await requireCertificate(t, temporaryFolder(t));
+  if (certificate === undefined) return undefined;
+  const server = createServer(certificate, (request, response) => {
+    response.statusCode = request.url?.startsWith("/containerLogs/velero/node-agent-abcde/") ? 200 : 404;
+    response.end(log);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  return { port: (server.address() as AddressInfo).port };
+}
 
 describe("fsb doctor --repo", () => {
   it("checks store and repository without a cluster, and leaves nothing behind", async (t) => {

@@ -190,6 +190,28 @@ export class InstalledVelero {
     await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
   }
 
+  /** Whose kubelet is at that port of the loopback interface. */
+  async putNode(name: string, kubeletPort: number): Promise<void> {
+    await this.cluster.put("/api/v1/nodes", { apiVersion: "v1", kind: "Node", metadata: { name } });
+    const path = `/api/v1/nodes/${name}`;
+    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
+    const addresses = [{ type: "InternalIP", address: "127.0.0.1" }];
+    const status = { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } };
+    await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
+  }
+
+  async putEvent(message: string): Promise<void> {
+    await this.cluster.put(`${coreApi}/events`, {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { namespace: "velero", name: "one" },
+      involvedObject: { kind: "PodVolumeBackup", namespace: "velero", name: "nightly-data" },
+      reason: "BackupFailed",
+      type: "Warning",
+      message,
+    });
+  }
+
   /** Backup nightly of pod shop/db-0, which runs: volume data completed, volume logs failed. */
   async putBackup(): Promise<void> {
     const { cluster } = this;
