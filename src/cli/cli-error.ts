@@ -2,6 +2,7 @@ import { CodedError } from "../base/errors.ts";
 
 export type CliErrorCode =
   | "CLI_BUNDLE_FAILED"
+  | "CLI_CHECK_FAILED"
   | "CLI_ENDPOINT_UNRESOLVED"
   | "CLI_LOCATION_UNSUPPORTED"
   | "CLI_MANIFEST_NOT_FOUND"

@@ -1,4 +1,4 @@
-/** `fsb repo create|status`. */
+/** `fsb repo create|status`, and where its other commands come from. */
 
 import type { Command } from "commander";
 import { toHex } from "../base/bytes.ts";
@@ -15,9 +15,11 @@ import {
   repoOption,
   repositoryOptions,
 } from "./invocation.ts";
+import { addRepoCheckCommand } from "./repo-check.ts";
+import { addRepoPartCommands } from "./repo-parts.ts";
 
 export function addRepoCommands(program: Command, invocation: Invocation): void {
-  const repo = program.command("repo").description("make a repository, or tell what one is");
+  const repo = program.command("repo").description("make a repository, or look into one");
   const creating = repo
     .command("create")
     .description("make a repository as Velero makes it (kopia format 3, maintenance owned by default@default)");
@@ -26,6 +28,8 @@ export function addRepoCommands(program: Command, invocation: Invocation): void 
   addRepositoryOptions(
     repo.command("status").description("what the repository is made of, and how much is in it"),
   ).action((options: CommonOptions) => status(invocation, options));
+  addRepoCheckCommand(repo, invocation);
+  addRepoPartCommands(repo, invocation);
 }
 
 async function create(invocation: Invocation, options: CommonOptions): Promise<void> {

@@ -6,6 +6,7 @@
 
 import { CodedError, explainWithoutHint } from "../base/errors.ts";
 import type { BlobMetadata } from "../repository/blob/blob-store.ts";
+import type { EpochParameters } from "../repository/format/repository-format.ts";
 import { epochBlobPrefix, epochOf, epochStateOf } from "../repository/index/epochs.ts";
 import { activeLegacyBlobs, legacyIndexPrefix } from "../repository/index/legacy-index-blobs.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -91,4 +92,24 @@ function kindOf(id: string): IndexBlob["kind"] | undefined {
   if (id.startsWith("xs")) return "compacted";
   if (id.startsWith("xr")) return "range";
   return id.startsWith(legacyIndexPrefix) ? "new" : undefined;
+}
+
+/** What is still missing until maintenance begins another epoch: a time, and blobs or bytes. All 0 where it is due. */
+export interface NextEpoch {
+  readonly isDue: boolean;
+  readonly blobsMissing: number;
+  readonly bytesMissing: number;
+  readonly spanMissingMs: number;
+}
+
+/** Pure. Source: kopia internal/epoch/epoch_advance.go. */
+export function nextEpoch(
+  { blobs, bytes, firstMs = 0, lastMs = 0 }: EpochState,
+  advance: NonNullable<EpochParameters["advance"]>,
+): NextEpoch {
+  const blobsMissing = Math.max(0, advance.blobCount - blobs);
+  const bytesMissing = Math.max(0, advance.bytes - bytes);
+  const spanMissingMs = Math.max(0, advance.minDurationMs - (lastMs - firstMs));
+  const isDue = blobs > 0 && spanMissingMs === 0 && (blobsMissing === 0 || bytesMissing === 0);
+  return { isDue, blobsMissing, bytesMissing, spanMissingMs };
 }

@@ -1,11 +1,12 @@
 /** docs/operations/command-line.md tells the commands, flags, fields and exit codes that the program has. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { exitCodes } from "../../src/cli/exit-code.ts";
-import { fsb, fsbJson, fsbJsonLines } from "../support/fsb.ts";
+import { blobFiles } from "../support/blob-files.ts";
+import { fsb, fsbJson, fsbJsonLines, tryFsb } from "../support/fsb.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { Page } from "./page.ts";
 
@@ -71,6 +72,10 @@ describe("docs/operations/command-line.md", () => {
       "fsb snapshot export": [await fsbJson(["snapshot", "export", "--to", join(folder, "a.tar"), ...repo])],
       "fsb doctor": await fsbJsonLines(["doctor", ...repo]),
       "fsb snapshot verify": [await fsbJson(["snapshot", "verify", ...repo])],
+      "fsb repo check": await checkDamaged(join(folder, "damaged")),
+      "fsb repo epochs": await fsbJsonLines(["repo", "epochs", ...repo]),
+      "fsb repo sessions": await fsbJsonLines(["repo", "sessions", "--repo", await withSessionMarker(folder)]),
+      "fsb repo formats": await fsbJsonLines(["repo", "formats", ...repo]),
       "fsb blob list": await fsbJsonLines(["blob", "list", ...repo]),
       "fsb blob stats": [await fsbJson(["blob", "stats", ...repo])],
       "fsb content list": await fsbJsonLines(["content", "list", ...repo]),
@@ -107,6 +112,32 @@ describe("docs/operations/command-line.md", () => {
     );
   });
 });
+
+/** All that a check tells of a repository which lost its files' bytes. */
+async function checkDamaged(folder: string): Promise<readonly Record<string, unknown>[]> {
+  const volume = join(folder, "volume");
+  mkdirSync(volume, { recursive: true });
+  writeFileSync(join(volume, "a.txt"), "hello");
+  const repo = ["--repo", join(folder, "repository")];
+  await fsb(["repo", "create", ...repo]);
+  await fsb(["backup", volume, ...repo]);
+  for (const { path } of blobFiles(join(folder, "repository"), "p")) rmSync(path);
+  const { stdout } = await tryFsb(["repo", "check", "--json", ...repo]);
+  return stdout
+    .toString()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** A repository whose writer was cut off. */
+async function withSessionMarker(parent: string): Promise<string> {
+  const folder = join(parent, "cut-off");
+  await fsb(["repo", "create", "--repo", folder]);
+  mkdirSync(join(folder, "s", "000"), { recursive: true });
+  writeFileSync(join(folder, "s", "000", "00000000000000000000000000000-s00000000000000000.f"), "not a marker");
+  return folder;
+}
 
 async function helpOf(command: string): Promise<string> {
   return await fsb([...command.split(" ").slice(1), "--help"]);

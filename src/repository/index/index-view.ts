@@ -3,6 +3,7 @@
  * small number each, in an array by that number. A later refresh changes nothing here.
  */
 
+import assert from "node:assert/strict";
 import { type ContentRecord, type ContentTable, findInTables } from "../../kernel/content-table.ts";
 
 export interface NumberedRecord {
@@ -38,6 +39,20 @@ export class IndexView {
     return { number: (this.#firstNumbers.get(found.table) as number) + found.record, record };
   }
 
+  at(number: number): ContentRecord {
+    const [table, record] = this.#locate(number);
+    return table.at(record);
+  }
+
+  /** Orders numbers by where their bytes lie: by table, then by pack, then by offset. */
+  comparePlaces(a: number, b: number): number {
+    const [tableOfA, recordOfA] = this.#locate(a);
+    const [tableOfB, recordOfB] = this.#locate(b);
+    if (tableOfA !== tableOfB) return a - b;
+    const packs = tableOfA.packNumber(recordOfA) - tableOfB.packNumber(recordOfB);
+    return packs || tableOfA.packOffsetWord(recordOfA) - tableOfB.packOffsetWord(recordOfB);
+  }
+
   /** Every winning entry once, tombstones that are not gone among them; table by table, in each by key. */
   *records(): IterableIterator<NumberedRecord> {
     for (const table of this.#tables) {
@@ -47,5 +62,14 @@ export class IndexView {
         if (found?.number === first + record) yield found;
       }
     }
+  }
+
+  #locate(number: number): readonly [table: ContentTable, record: number] {
+    let left = number;
+    for (const table of this.#tables) {
+      if (left < table.count) return [table, left];
+      left -= table.count;
+    }
+    assert.fail("a number is one of this view");
   }
 }
