@@ -41,7 +41,7 @@ const pieceBytes = 256 * 1024;
 /**
  * A folder is `./`, and what is in it lies below; anything else has its own name.
  * Errors: SNAPSHOT_ENTRY_UNREADABLE, with what is wrong with the entry as its cause, which may be that no archive should have
- * it; FOLDER_INVALID, ObjectError and ContentError of a folder; BlobError.
+ * it; BlobError of a store that cannot be had.
  */
 export async function* tarOf(
   repository: Repository,
@@ -72,7 +72,10 @@ async function* partsOf(
   const archive = new Archive(repository, counts, options);
   let batch: TreeEntry[] = [];
   let bytes = 0;
-  for await (const found of walkTree(repository, top, { signal: options.signal, path: top.name })) {
+  const onUnreadable = (path: string, cause: CodedError): void => {
+    throw unreadable(path, cause);
+  };
+  for await (const found of walkTree(repository, top, { signal: options.signal, path: top.name, onUnreadable })) {
     batch.push(found);
     bytes += Math.min(found.entry.size, smallBytesMax);
     if (batch.length < batchEntriesMax && bytes < batchBytesMax) continue;
@@ -102,7 +105,7 @@ class Archive {
         yield* this.#entry(found, small[i]);
       } catch (cause) {
         if (!(cause instanceof CodedError) || cause.code.startsWith("BLOB_STORE_")) throw cause;
-        throw new SnapshotError("SNAPSHOT_ENTRY_UNREADABLE", `could not export ${quoted(found.path)}`, { cause });
+        throw unreadable(found.path, cause);
       }
     }
   }
@@ -170,6 +173,10 @@ class Archive {
     }
     yield tarPadding(length);
   }
+}
+
+function unreadable(path: string, cause: CodedError): SnapshotError {
+  return new SnapshotError("SNAPSHOT_ENTRY_UNREADABLE", `could not export ${quoted(path)}`, { cause });
 }
 
 /** A name that leads elsewhere would be written there by whoever unpacks the archive. */

@@ -8,6 +8,7 @@ import { tarOf } from "../../src/inspect/tar-export.ts";
 import { tarHeader } from "../../src/inspect/tar-header.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { entryOf } from "../snapshot/stored-examples.ts";
+import { FoldersInMemory } from "./folders-in-memory.ts";
 
 const plain = { kind: "file", mode: 0o644, uid: 1, gid: 2, mtimeNs: 0n, target: new Uint8Array(0) } as const;
 
@@ -40,6 +41,18 @@ describe("an archive", () => {
     await assert.rejects(exported([{ name: "x", type: "f", size: 4, obj }]), because(/has more bytes than the 4/));
     await assert.rejects(exported([{ name: "x", type: "f", size: 6, obj }]), because(/has fewer bytes than the 6/));
     await exported([{ name: "x", type: "f", size: 5, obj }]);
+  });
+
+  it("ends with the name of a folder that cannot be read", async () => {
+    const folders = new FoldersInMemory();
+    const lost = entryOf({ name: "lost", kind: "folder", objectId: "kdeadbeefdeadbeefdeadbeefdeadbeef" });
+    const root = folders.folder("root", [lost]);
+    const contents = { readEach: async () => undefined };
+    const repository = { ...folders.repository(), contents } as unknown as Repository;
+    await assert.rejects(Array.fromAsync(tarOf(repository, root, { signal, onEntry: () => undefined })), {
+      code: "SNAPSHOT_ENTRY_UNREADABLE",
+      message: 'could not export "./lost"',
+    });
   });
 
   function because(why: RegExp): (error: unknown) => boolean {
