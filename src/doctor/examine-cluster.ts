@@ -30,7 +30,7 @@ import type { S3Location } from "../repository/blob/s3-location.ts";
 import { agentRights } from "./agent-rights.ts";
 import { agentName, daemonSets } from "./cluster-resources.ts";
 import { lookAtRepository, type Means, probe } from "./examine-repository.ts";
-import { type Finding, look, ok, type Seen, unknown, warn } from "./finding.ts";
+import { type Finding, fail, look, ok, type Seen, unknown, warn } from "./finding.ts";
 import {
   type ApiServerSeen,
   agentAccount,
@@ -164,7 +164,7 @@ async function* examineLocations(asked: ClusterExamination, clusterAheadMs: numb
   if (chosen.length === 0) {
     const what = asked.bsl === undefined ? "no BackupStorageLocation" : `no BackupStorageLocation ${asked.bsl}`;
     const fix = "velero backup-location create, or name Velero's namespace with -n";
-    yield { finding: { ...warn("location", "", `namespace ${namespace} has ${what}`, fix), status: "FAIL" } };
+    yield { finding: fail("location", "", `namespace ${namespace} has ${what}`, fix) };
   }
   for (const object of chosen) yield* examineLocation(asked, object, clusterAheadMs);
 }
@@ -183,7 +183,7 @@ async function* examineLocation(
   if ("trouble" in plain) {
     const { because, hint } = plain.trouble;
     const fix = hint === "" ? "correct the location" : hint;
-    yield { finding: { ...warn("store", name, because, fix), status: "FAIL" } };
+    yield { finding: fail("store", name, because, fix) };
     return;
   }
   if (plain.value.kind === "fs") {
@@ -219,8 +219,10 @@ async function* examineLocation(
   const probed = place === undefined ? undefined : await probe(place, notPut, asked);
   if (probed === undefined) return;
   for (const finding of judgeProbe(name, probed)) yield { finding };
-  if ("trouble" in probed || probed.value.wrong !== undefined) return;
-  if (notPut === "") yield { finding: judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs) };
+  // What may not be written to can still be read.
+  if ("trouble" in probed || probed.value.wrong?.step === "reach") return;
+  if (notPut === "" && probed.value.wrong === undefined)
+    yield { finding: judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs) };
   yield { opened };
 }
 

@@ -200,7 +200,7 @@ const breakages: readonly Breakage[] = [
     what: "keys that may only read",
     breakIt: (velero) => velero.putSecrets(credentialsFile(reader)),
     mendIt: (velero) => velero.putSecrets(),
-    wrong: ["FAIL store default", "warn repository-open shop at default"],
+    wrong: ["FAIL store default"],
     because: /put: could not write blob .+ denied access/,
     fix: /get, put and delete its objects/,
   },
