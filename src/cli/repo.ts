@@ -17,6 +17,7 @@ import {
 } from "./invocation.ts";
 import { addRepoCheckCommand } from "./repo-check.ts";
 import { addRepoPartCommands } from "./repo-parts.ts";
+import { addRepoSpaceCommand } from "./repo-space.ts";
 
 export function addRepoCommands(program: Command, invocation: Invocation): void {
   const repo = program.command("repo").description("make a repository, or look into one");
@@ -29,6 +30,7 @@ export function addRepoCommands(program: Command, invocation: Invocation): void 
     repo.command("status").description("what the repository is made of, and how much is in it"),
   ).action((options: CommonOptions) => status(invocation, options));
   addRepoCheckCommand(repo, invocation);
+  addRepoSpaceCommand(repo, invocation);
   addRepoPartCommands(repo, invocation);
 }
 

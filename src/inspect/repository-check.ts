@@ -116,7 +116,7 @@ export class RepositoryCheck {
 
   /** After `run`: whether there may be a touched entry. */
   get foundAny(): boolean {
-    return this.#anyEntry || this.#broken.size > 0;
+    return this.#anyEntry;
   }
 
   /** Errors: those of a store that cannot be reached; all else is damage. */
@@ -155,6 +155,7 @@ export class RepositoryCheck {
       isRenewed = true;
       if (this.#wasMoved(record)) continue;
       this.#broken.add(number);
+      if (record.deleted) continue; // Its pack may be collected: it is damage only for who still reaches it.
       const known = contentsOf.get(record.packId) ?? { count: 0, end: 0 };
       known.count++;
       known.end = Math.max(known.end, record.packOffset + record.packedLength);

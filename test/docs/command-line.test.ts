@@ -73,6 +73,10 @@ describe("docs/operations/command-line.md", () => {
       "fsb doctor": await fsbJsonLines(["doctor", ...repo]),
       "fsb snapshot verify": [await fsbJson(["snapshot", "verify", ...repo])],
       "fsb repo check": await checkDamaged(join(folder, "damaged")),
+      "fsb repo space": [
+        ...(await fsbJsonLines(["repo", "space", ...repo])),
+        ...(await fsbJsonLines(["repo", "space", "--by", "snapshot", ...repo])),
+      ],
       "fsb repo epochs": await fsbJsonLines(["repo", "epochs", ...repo]),
       "fsb repo sessions": await fsbJsonLines(["repo", "sessions", "--repo", await withSessionMarker(folder)]),
       "fsb repo formats": await fsbJsonLines(["repo", "formats", ...repo]),
