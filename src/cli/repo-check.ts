@@ -1,9 +1,9 @@
 /** `fsb repo check`. */
 
 import { type Command, InvalidArgumentError } from "commander";
+import { snapshotOrigin } from "../agent/velero/snapshot-origin.ts";
 import { explainWithoutHint } from "../base/errors.ts";
 import { type Damage, RepositoryCheck } from "../inspect/repository-check.ts";
-import { podOfSnapshot } from "../inspect/snapshot-pod.ts";
 import { formatSource } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
 import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
@@ -19,7 +19,7 @@ const columns: readonly Column[] = [
   { field: "what" },
   { field: "snapshotId", title: "SNAPSHOT", text: (id: string) => id.slice(0, 12) },
   { field: "source", isWide: true },
-  { field: "pod", text: (pod: string, { namespace, volume }) => (pod === "" ? "" : `${namespace}/${pod}:${volume}`) },
+  { field: "pod", text: (pod: string, { namespace, volume }) => `${namespace}/${pod}:${volume}` },
   {
     field: "path",
     title: "PATH OR ID",
@@ -65,12 +65,13 @@ async function check(invocation: Invocation, options: CheckOptions): Promise<voi
   let touchedEntries = 0;
   async function* rows(): AsyncIterable<Row> {
     for (const { what, id, problem } of damages) {
-      yield { what, id, problem, snapshotId: "", source: "", namespace: "", pod: "", volume: "", path: "" };
+      yield { what, id, problem, snapshotId: "", source: "", path: "" };
     }
     for await (const { snapshot, path, kind, objectId, problem } of run.touched()) {
       touchedEntries++;
       touchedSnapshots.add(snapshot.id);
-      const whose = { snapshotId: snapshot.id, source: formatSource(snapshot.source), ...podOfSnapshot(snapshot) };
+      const { source, tags } = snapshot;
+      const whose = { snapshotId: snapshot.id, source: formatSource(source), ...snapshotOrigin(source, tags) };
       yield { what: kind, id: objectId, problem, ...whose, path };
     }
   }

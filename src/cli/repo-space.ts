@@ -1,10 +1,10 @@
 /** `fsb repo space`. */
 
 import { type Command, Option } from "commander";
+import { snapshotOrigin } from "../agent/velero/snapshot-origin.ts";
 import { systemClock } from "../base/clock.ts";
 import { formatGoTime } from "../base/go-time.ts";
 import { type GroupSpace, measureSpace, type RepositorySpace, spaceParts } from "../inspect/repository-space.ts";
-import { podOfSnapshot } from "../inspect/snapshot-pod.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots } from "../snapshot/snapshots.ts";
 import { formatSource } from "./backup.ts";
@@ -87,7 +87,7 @@ function groupRow({ snapshots, uniqueBytes, addedBytes, addedContents }: GroupSp
   return {
     snapshotId: last.id,
     source: formatSource(last.source),
-    ...podOfSnapshot(last),
+    ...snapshotOrigin(last.source, last.tags),
     startTime: formatGoTime(last.startTimeNs),
     snapshots: snapshots.length,
     uniqueBytes,

@@ -95,6 +95,17 @@ describe("a whole repository", () => {
   });
 });
 
+describe("contents that many files share", () => {
+  it("are read once", async (t) => {
+    const { repository, volume } = await madeRepository(t);
+    for (let i = 0; i < 20; i++) writeFileSync(join(volume, `copy-${i}`), "a".repeat(1000));
+    await fsbBackup(volume, repository);
+    const { summary } = await check(repository, "--read-data");
+    assert.equal(summary.contentsRead, 3);
+    assert.equal(summary.bytesRead, 1000 + 1000 + 5000);
+  });
+});
+
 describe("damage in a made repository", () => {
   it("of one file's bytes is found by reading, and only that file is named, in each snapshot that has it", async (t) => {
     const { repository, volume } = await madeRepository(t);
@@ -233,6 +244,30 @@ describe("one damaged blob of a golden repository", () => {
         }
       });
     }
+  }
+});
+
+test("the pods whose volumes are touched are named, and one damaged pack is told once for all their snapshots", async (t) => {
+  const golden = requireGolden(t);
+  if (golden === undefined) return;
+  const repository = golden.copyVeleroRepository(temporaryFolder(t));
+  const largest = blobFiles(repository, "p").toSorted(
+    (x, y) => readFileSync(y.path).length - readFileSync(x.path).length,
+  )[0];
+  assert.ok(largest);
+  rmSync(largest.path);
+  const { damage, touched } = await check(repository);
+  assert.deepEqual(
+    damage.map(({ what, id }) => [what, id]),
+    [["pack", largest.id]],
+  );
+  const stored = new Map(
+    golden.veleroSnapshots().map(({ snapshotId, backup, volume }) => [snapshotId, { backup, volume }]),
+  );
+  assert.ok(touched.length > 0);
+  for (const { snapshotId, backup, namespace, pod, volume } of touched) {
+    assert.deepEqual({ backup, volume }, stored.get(String(snapshotId)));
+    assert.deepEqual([namespace, typeof pod], ["shop", "string"]);
   }
 });
 

@@ -124,7 +124,7 @@ async function checkDamaged(folder: string): Promise<readonly Record<string, unk
   writeFileSync(join(volume, "a.txt"), "hello");
   const repo = ["--repo", join(folder, "repository")];
   await fsb(["repo", "create", ...repo]);
-  await fsb(["backup", volume, ...repo]);
+  await fsb(["backup", volume, "--source", "default@default:snapshot-pod-volume/kopia/shop/db-0/data", ...repo]);
   for (const { path } of blobFiles(join(folder, "repository"), "p")) rmSync(path);
   const { stdout } = await tryFsb(["repo", "check", "--json", ...repo]);
   return stdout
