@@ -90,7 +90,7 @@ async function check(invocation: Invocation, options: CheckOptions): Promise<voi
       : `read ${counts.contentsRead} contents of files, ${formatBytes(counts.bytesRead)}`,
     touchedEntries === 0 && counts.damaged === 0
       ? "nothing is damaged"
-      : `${counts.damaged} things are damaged; that touches ${touchedEntries} entries of ${touchedSnapshots.size} snapshots`,
+      : `damaged: ${counts.damaged}; that touches ${touchedEntries} entries of ${touchedSnapshots.size} snapshots`,
   ]);
   if (counts.damaged === 0 && touchedEntries === 0) return;
   throw new CliError("CLI_CHECK_FAILED", "the repository is damaged, as told above", {

@@ -49,9 +49,9 @@ async function epochs(invocation: Invocation, options: Options): Promise<void> {
 function nextText({ isDue, blobsMissing, bytesMissing, spanMissingMs }: NextEpoch): string {
   if (isDue) return "due: maintenance begins it";
   const missing =
-    Math.min(blobsMissing, bytesMissing) === 0 ? [] : [`${blobsMissing} blobs or ${formatBytes(bytesMissing)} more`];
-  const span = spanMissingMs === 0 ? [] : [`blobs ${(spanMissingMs / 3_600_000).toFixed(1)} h younger`];
-  return `at ${[...missing, ...span].join(", and ")}`;
+    Math.min(blobsMissing, bytesMissing) === 0 ? [] : [`at ${blobsMissing} blobs or ${formatBytes(bytesMissing)} more`];
+  const span = spanMissingMs === 0 ? [] : [`when they span ${(spanMissingMs / 3_600_000).toFixed(1)} h more`];
+  return [...missing, ...span].join(", ");
 }
 
 const sessionColumns: readonly Column[] = [

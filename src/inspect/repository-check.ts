@@ -258,14 +258,15 @@ export class RepositoryCheck {
   #reach(id: ContentId): ContentRecord | undefined {
     const found = this.#view.find(keyOf(id));
     if (found !== undefined) this.#reached.add(found.number);
-    else if (this.#repository.index.find(keyOf(id)) === undefined) this.#tellContent(id, "is in no index");
+    else if (this.#repository.index.find(keyOf(id)) === undefined)
+      this.#tellContent(id, `content ${id} is in no index`);
     return found?.record;
   }
 
   #problemOfContent(id: ContentId): string | undefined {
     const found = this.#view.find(keyOf(id));
     const known = this.#problems.get(id);
-    if (known !== undefined) return `content ${id} ${known}`;
+    if (known !== undefined) return known;
     if (found === undefined || !this.#broken.has(found.number)) return undefined;
     const { packId } = found.record;
     if (this.#isWithinPack(found.record)) return `content ${id} in pack ${packId} is damaged`;
