@@ -9,6 +9,7 @@ import { isAbort } from "../base/errors.ts";
 import { addAgentCommand } from "./agent.ts";
 import { addCheckNodeCommand } from "./check-node.ts";
 import { CliError } from "./cli-error.ts";
+import { addCompletionCommand } from "./completion.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-code.ts";
 import type { Invocation } from "./invocation.ts";
 import { addNodeAgentCommand, withCommandFirst } from "./node-agent.ts";
@@ -46,6 +47,7 @@ export async function run(
     await addEngineCommands(program, invocation, args[0]);
     addAgentCommand(program, invocation);
     addCheckNodeCommand(program, invocation);
+    addCompletionCommand(program, invocation);
   }
   addNodeAgentCommand(program, invocation);
   try {

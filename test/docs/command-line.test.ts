@@ -13,7 +13,7 @@ import { Page } from "./page.ts";
 const page = new Page("docs/operations/command-line.md");
 const documented = page.headings(3);
 const ofVelero = ["fsb velero backups", "fsb velero volumes", "fsb velero locate"];
-const withoutRepository = ["fsb agent", "fsb node-agent server", "fsb check-node", ...ofVelero];
+const withoutRepository = ["fsb agent", "fsb node-agent server", "fsb check-node", "fsb completion", ...ofVelero];
 const commonFlags = flagsIn(page.section("Where, and with which password"));
 const veleroFlags = flagsIn(page.section("Of a Velero server"));
 const listFlags = flagsIn(page.section("Lists"));
