@@ -17,10 +17,21 @@ export function isOlder(sinceMs: number, ageMs: number, clock: Clock): boolean {
   return agedMs >= ageMs || agedMs < 0;
 }
 
+const nsPerMs = 1_000_000n;
+/** Who sets the clock back by less is not followed. */
+const setBackNs = 1_000_000_000n;
+let lastNs = 0n;
+
+/** The wall clock to the millisecond, and below that a counter. A reading is greater than the one before, unless the clock was set back. */
+function systemNs(): bigint {
+  const ns = BigInt(Date.now()) * nsPerMs + (process.hrtime.bigint() % nsPerMs);
+  lastNs = ns > lastNs || lastNs - ns >= setBackNs ? ns : lastNs + 1n;
+  return lastNs;
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  // The wall clock to the millisecond, and below that a counter, so that two readings rarely agree.
-  nowNs: () => BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n),
+  nowNs: systemNs,
   sleep: async (ms, signal) => {
     await sleepFor(ms, undefined, { signal });
   },
