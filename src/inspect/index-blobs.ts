@@ -4,7 +4,8 @@
  * Source: docs/format/epochs.md.
  */
 
-import { CodedError, explainWithoutHint } from "../base/errors.ts";
+import { explainWithoutHint } from "../base/errors.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { BlobMetadata } from "../repository/blob/blob-store.ts";
 import type { EpochParameters } from "../repository/format/repository-format.ts";
 import { epochBlobPrefix, epochOf, epochStateOf } from "../repository/index/epochs.ts";
@@ -64,7 +65,7 @@ export async function countEntries(
     const { count } = await sealedBlobs.openIndex(id, await store.get(id, { signal }));
     return { entries: count, problem: "" };
   } catch (error) {
-    if (!(error instanceof CodedError) || error.code.startsWith("BLOB_STORE_")) throw error;
+    if (!isDamage(error)) throw error;
     return { entries: 0, problem: explainWithoutHint(error) };
   }
 }

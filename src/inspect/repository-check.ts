@@ -11,6 +11,7 @@
 
 import { CodedError, explainWithoutHint } from "../base/errors.ts";
 import type { ContentRecord } from "../kernel/content-table.ts";
+import { isDamage } from "../repository/damage.ts";
 import { ContentError } from "../repository/content/content-error.ts";
 import { type ContentId, contentIdOfKey, keyOf } from "../repository/content/content-id.ts";
 import type { IndexView } from "../repository/index/index-view.ts";
@@ -403,11 +404,6 @@ function* readable(
     if (!isDamage(error)) throw error;
     onDamage(error);
   }
-}
-
-/** What the store itself refuses is no damage of one thing. */
-function isDamage(error: unknown): error is CodedError {
-  return error instanceof CodedError && !error.code.startsWith("BLOB_STORE_");
 }
 
 function contentOf(error: unknown): ContentId | undefined {

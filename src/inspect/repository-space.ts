@@ -11,8 +11,9 @@
  * Source of the ages: docs/format/concurrency.md; kopia repo/maintenance, SafetyFull.
  */
 
-import { CodedError, explainWithoutHint } from "../base/errors.ts";
+import { explainWithoutHint } from "../base/errors.ts";
 import type { ContentRecord } from "../kernel/content-table.ts";
+import { isDamage } from "../repository/damage.ts";
 import { type ContentId, keyOf } from "../repository/content/content-id.ts";
 import type { IndexView } from "../repository/index/index-view.ts";
 import { parseObjectId, takeApart } from "../repository/object/object-id.ts";
@@ -260,7 +261,7 @@ class SnapshotWalk {
       const { entries } = await readFolder(this.#repository, entry.objectId, this.#signal);
       for (const child of entries) await this.#walk(child, group, `${path}/${child.name}`);
     } catch (error) {
-      if (!(error instanceof CodedError) || error.code.startsWith("BLOB_STORE_")) throw error;
+      if (!isDamage(error)) throw error;
       this.#options.onProblem(`${path}: ${explainWithoutHint(error)}`);
     }
   }

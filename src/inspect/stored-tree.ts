@@ -6,6 +6,7 @@
  */
 
 import { CodedError } from "../base/errors.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
 import type { Folder } from "../snapshot/folder-object.ts";
@@ -156,8 +157,7 @@ class Walk {
 
   #tell(found: TreeEntry, error: unknown): void {
     const { onUnreadable } = this.#options;
-    const isOfFolder = error instanceof CodedError && !error.code.startsWith("BLOB_STORE_");
-    if (onUnreadable === undefined || !isOfFolder) throw error;
+    if (onUnreadable === undefined || !isDamage(error)) throw error;
     onUnreadable(found.path, error);
   }
 }

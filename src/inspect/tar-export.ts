@@ -8,6 +8,7 @@
 
 import { emptyBytes } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { ContentId } from "../repository/content/content-id.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -104,7 +105,7 @@ class Archive {
       try {
         yield* this.#entry(found, small[i]);
       } catch (cause) {
-        if (!(cause instanceof CodedError) || cause.code.startsWith("BLOB_STORE_")) throw cause;
+        if (!isDamage(cause)) throw cause;
         throw unreadable(found.path, cause);
       }
     }
@@ -124,7 +125,7 @@ class Archive {
       });
       return read;
     } catch (error) {
-      if (!(error instanceof CodedError) || error.code.startsWith("BLOB_STORE_")) throw error;
+      if (!isDamage(error)) throw error;
       return [];
     }
   }

@@ -11,6 +11,7 @@ import { read } from "node:fs";
 import { promisify } from "node:util";
 import { equalBytes, fromUtf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
+import { isDamage } from "../repository/damage.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
@@ -146,7 +147,7 @@ class Comparison {
     try {
       return await read();
     } catch (error) {
-      if (!(error instanceof CodedError) || error.code.startsWith("BLOB_STORE_")) throw error;
+      if (!isDamage(error)) throw error;
       this.#options.onUnreadable(path, error);
       return undefined;
     }

@@ -1,6 +1,6 @@
 /** Reads everything that a stored tree is made of; each content is checked against its hash on the way. */
 
-import { CodedError } from "../base/errors.ts";
+import { isDamage } from "../repository/damage.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "./directory-entry.ts";
@@ -44,7 +44,7 @@ export class SnapshotVerifier {
       if (entry.kind === "folder") await this.#folder(entry, path);
       else await this.#bytes(entry);
     } catch (error) {
-      if (!(error instanceof CodedError) || error.code.startsWith("BLOB_STORE_")) throw error;
+      if (!isDamage(error)) throw error;
       this.#observer.onProblem(path, error);
     }
     this.#observer.onProgress(this.#counts);
