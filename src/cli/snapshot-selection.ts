@@ -3,14 +3,13 @@
 import type { Command } from "commander";
 import { snapshotOrigin } from "../agent/velero/snapshot-origin.ts";
 import { systemClock } from "../base/clock.ts";
-import { compareText } from "../base/go-json.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
 import { parseSnapshotSelector, selectSnapshot } from "../snapshot/selector.ts";
 import { SnapshotError } from "../snapshot/snapshot-error.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
-import { listSnapshots, readFolder } from "../snapshot/snapshots.ts";
-import { formatSource } from "./backup.ts";
+import { findChild, listSnapshots } from "../snapshot/snapshots.ts";
+import { formatSource } from "./source.ts";
 import type { Output } from "./terminal.ts";
 
 export const snapshotArgument = "an id, a beginning of one, latest, latest~N, 2026-11-20 or '2 days ago'";
@@ -88,7 +87,7 @@ async function entryAt(
 ): Promise<DirectoryEntry> {
   let entry = root;
   for (const name of path) {
-    const child = await childOf(repository, entry, name, signal);
+    const child = entry.kind === "folder" ? await findChild(repository, entry, name, signal) : undefined;
     if (child === undefined) {
       throw new SnapshotError("SNAPSHOT_PATH_NOT_FOUND", `there is no ${JSON.stringify(name)} on the way to ${text}`, {
         hint: "`fsb snapshot ls` shows what is in a folder of a snapshot",
@@ -97,19 +96,6 @@ async function entryAt(
     entry = child;
   }
   return entry;
-}
-
-async function childOf(
-  repository: Repository,
-  parent: DirectoryEntry,
-  name: string,
-  signal: AbortSignal,
-): Promise<DirectoryEntry | undefined> {
-  if (parent.kind !== "folder") return undefined;
-  for (const entry of (await readFolder(repository, parent.objectId, signal)).entries) {
-    if (compareText(entry.name, name) === 0) return entry;
-  }
-  return undefined;
 }
 
 function isChosen({ source, tags }: SnapshotManifest, options: SelectionOptions): boolean {

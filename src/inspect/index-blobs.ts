@@ -5,8 +5,8 @@
  */
 
 import { explainWithoutHint } from "../base/errors.ts";
-import { isDamage } from "../repository/damage.ts";
 import type { BlobMetadata } from "../repository/blob/blob-store.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { EpochParameters } from "../repository/format/repository-format.ts";
 import { epochBlobPrefix, epochOf, epochStateOf } from "../repository/index/epochs.ts";
 import { activeLegacyBlobs, legacyIndexPrefix } from "../repository/index/legacy-index-blobs.ts";

@@ -1,10 +1,9 @@
 /** What lay at one path in the snapshots of a source: when it appeared, changed and vanished. */
 
-import { compareText } from "../base/go-json.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
-import { readFolder } from "../snapshot/snapshots.ts";
+import { findChild } from "../snapshot/snapshots.ts";
 import { type Aspect, changedAspects } from "./tree-difference.ts";
 
 /** What all snapshots from the first to the last have there. */
@@ -75,16 +74,12 @@ class PathLookUp {
     for (const [depth, name] of this.#path.entries()) {
       if (entry?.kind !== "folder") return undefined;
       const folder: string = entry.objectId;
-      if (this.#last[depth]?.folder !== folder) this.#last[depth] = { folder, entry: await this.#child(folder, name) };
+      if (this.#last[depth]?.folder !== folder) {
+        const found: DirectoryEntry | undefined = await findChild(this.#repository, entry, name, this.#signal);
+        this.#last[depth] = { folder, entry: found };
+      }
       entry = this.#last[depth]?.entry;
     }
     return entry;
-  }
-
-  async #child(folder: string, name: string): Promise<DirectoryEntry | undefined> {
-    for (const entry of (await readFolder(this.#repository, folder, this.#signal)).entries) {
-      if (compareText(entry.name, name) === 0) return entry;
-    }
-    return undefined;
   }
 }

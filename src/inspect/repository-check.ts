@@ -9,15 +9,15 @@
  * Memory: a few bits for each entry of the index and a name and length for each pack; besides, what is damaged.
  */
 
-import { CodedError, explainWithoutHint } from "../base/errors.ts";
+import { type CodedError, explainWithoutHint } from "../base/errors.ts";
 import type { ContentRecord } from "../kernel/content-table.ts";
-import { isDamage } from "../repository/damage.ts";
 import { ContentError } from "../repository/content/content-error.ts";
 import { type ContentId, contentIdOfKey, keyOf } from "../repository/content/content-id.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { IndexView } from "../repository/index/index-view.ts";
 import { parseObjectId, takeApart } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
+import { type DirectoryEntry, joinPath } from "../snapshot/directory-entry.ts";
 import { SnapshotError } from "../snapshot/snapshot-error.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots, readFolder } from "../snapshot/snapshots.ts";
@@ -369,8 +369,7 @@ export class RepositoryCheck {
       broken = error;
     };
     for (const child of readable(children, noteDamage)) {
-      const childPath = path === "" ? child.name : `${path}/${child.name}`;
-      if (!(yield* this.#touchedBelow(snapshot, child, childPath, clean))) isClean = false;
+      if (!(yield* this.#touchedBelow(snapshot, child, joinPath(path, child.name), clean))) isClean = false;
     }
     if (broken !== undefined) {
       yield touched(explainWithoutHint(broken));

@@ -13,8 +13,8 @@
 
 import { explainWithoutHint } from "../base/errors.ts";
 import type { ContentRecord } from "../kernel/content-table.ts";
-import { isDamage } from "../repository/damage.ts";
 import { type ContentId, keyOf } from "../repository/content/content-id.ts";
+import { isDamage } from "../repository/damage.ts";
 import type { IndexView } from "../repository/index/index-view.ts";
 import { parseObjectId, takeApart } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";

@@ -5,10 +5,10 @@
  * `entriesAheadMax` entries, each about 300 bytes in its folder's object, 8 take 12 MB at most, unless a summary lies.
  */
 
-import { CodedError } from "../base/errors.ts";
+import type { CodedError } from "../base/errors.ts";
 import { isDamage } from "../repository/damage.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
+import { type DirectoryEntry, joinPath } from "../snapshot/directory-entry.ts";
 import type { Folder } from "../snapshot/folder-object.ts";
 import { readFolder } from "../snapshot/snapshots.ts";
 
@@ -77,10 +77,6 @@ export function bytesOfPath({ entry, above, path }: TreeEntry): Uint8Array {
   for (; up.above !== undefined; up = up.above) names.push(slash, up.entry.nameBytes);
   if (up.path !== "") names.push(slash, Buffer.from(up.path));
   return Buffer.concat(names.reverse());
-}
-
-export function joinPath(parent: string, name: string): string {
-  return parent === "" ? name : `${parent}/${name}`;
 }
 
 const slash = Buffer.from("/");

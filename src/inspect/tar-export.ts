@@ -8,11 +8,11 @@
 
 import { emptyBytes } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
-import { isDamage } from "../repository/damage.ts";
 import type { ContentId } from "../repository/content/content-id.ts";
+import { isDamage } from "../repository/damage.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
-import { type DirectoryEntry, isSafeName } from "../snapshot/directory-entry.ts";
+import { type DirectoryEntry, isSafeName, linkBytesMax } from "../snapshot/directory-entry.ts";
 import { quoted, SnapshotError } from "../snapshot/snapshot-error.ts";
 import { bytesOfPath, type TreeEntry, walkTree } from "./stored-tree.ts";
 import { tarBlockBytes, tarHeader, tarPadding } from "./tar-header.ts";
@@ -30,8 +30,6 @@ export interface ExportCounts {
   bytes: number;
 }
 
-/** What Linux takes for the target of a link. */
-const linkBytesMax = 4096;
 /** Longer ones are worth a read of their own. */
 const smallBytesMax = 256 * 1024;
 /** A batch ends at either; in memory twice, as it is fetched and as it was opened. */

@@ -10,17 +10,16 @@
 import { read } from "node:fs";
 import { promisify } from "node:util";
 import { equalBytes, fromUtf8 } from "../base/bytes.ts";
-import { CodedError } from "../base/errors.ts";
+import type { CodedError } from "../base/errors.ts";
 import { isDamage } from "../repository/damage.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
+import { type DirectoryEntry, joinPath, linkBytesMax } from "../snapshot/directory-entry.ts";
 import { readFolder } from "../snapshot/snapshots.ts";
 import type { Descriptor } from "../volume/descriptor.ts";
 import type { VolumeEntry } from "../volume/entry.ts";
 import { type OpenFolder, openVolume } from "../volume/open-folder.ts";
 import { attempt, VolumeError } from "../volume/volume-error.ts";
-import { joinPath } from "./stored-tree.ts";
 
 export type Aspect = "contents" | "size" | "mode" | "owner" | "time";
 
@@ -77,8 +76,6 @@ export async function* compareWithFolder(
   yield* new Comparison(options).folders(stored, new LiveRoot(repository, folder, root, options), "");
 }
 
-/** What Linux takes for the target of a link. */
-const linkBytesMax = 4096;
 const noName = { name: "", nameBytes: new Uint8Array(0) };
 
 /** Roots are the same entry, whatever they are called. */

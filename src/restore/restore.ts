@@ -15,7 +15,7 @@ import type { LeftEntry, StoredEntry, TreeCounts, TreeRestore, TreeRestoreBatch 
 import type { ContentId } from "../repository/content/content-id.ts";
 import { type ObjectId, parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
-import { type DirectoryEntry, isSafeName } from "../snapshot/directory-entry.ts";
+import { type DirectoryEntry, isSafeName, linkBytesMax } from "../snapshot/directory-entry.ts";
 import { readFolder } from "../snapshot/snapshots.ts";
 import { type AttributeDifference, type Attributes, differencesOf, setFolderAttributes } from "../volume/attributes.ts";
 import { joinDisplayPath, joinRelativePath } from "../volume/entry-name.ts";
@@ -33,8 +33,6 @@ import { followTree } from "./tree-restore.ts";
 const batchEntriesMax = 4000;
 const batchFoldersMax = 256;
 const batchBytesMax = 64 << 20;
-/** Link targets are at most 4095 bytes on Linux. */
-const linkBytesMax = 4096;
 const depthMax = 2048;
 /** Failures and differences are named up to here, then counted. */
 const namedMax = 100;

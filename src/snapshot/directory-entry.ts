@@ -42,6 +42,14 @@ export interface DirectoryEntry {
   readonly summary?: Summary;
 }
 
+/** Of the target of a link. Those of Linux are at most 4095 long. */
+export const linkBytesMax = 4096;
+
+/** For people, of a tree whose root is "". */
+export function joinPath(parent: string, name: string): string {
+  return parent === "" ? name : `${parent}/${name}`;
+}
+
 const typeOfKind = { file: "f", folder: "d", symlink: "s" } as const;
 const kindOfType: ReadonlyMap<string, DirectoryEntry["kind"]> = new Map([
   ["f", "file"],

@@ -2,11 +2,13 @@
 
 import { toUtf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
+import { compareText } from "../base/go-json.ts";
 import type { ManifestVersion } from "../repository/manifest/manifest-codec.ts";
 import type { Manifests } from "../repository/manifest/manifests.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { RepositoryWriter } from "../repository/repository-writer.ts";
+import type { DirectoryEntry } from "./directory-entry.ts";
 import { decodeFolder, type Folder } from "./folder-object.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 import {
@@ -57,4 +59,17 @@ export function saveSnapshot(writer: RepositoryWriter, manifest: SnapshotManifes
 /** Errors: FOLDER_INVALID, ObjectError, ContentError, BlobError. */
 export async function readFolder(repository: Repository, objectId: string, signal: AbortSignal): Promise<Folder> {
   return decodeFolder(await repository.objects.readWhole(parseObjectId(objectId), folderBytesMax, signal));
+}
+
+/** What a folder has by this name; undefined where it has nothing. Errors: as `readFolder`. */
+export async function findChild(
+  repository: Repository,
+  folder: Pick<DirectoryEntry, "objectId">,
+  name: string,
+  signal: AbortSignal,
+): Promise<DirectoryEntry | undefined> {
+  for (const entry of (await readFolder(repository, folder.objectId, signal)).entries) {
+    if (compareText(entry.name, name) === 0) return entry;
+  }
+  return undefined;
 }

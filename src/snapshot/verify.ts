@@ -3,7 +3,7 @@
 import { isDamage } from "../repository/damage.ts";
 import { parseObjectId } from "../repository/object/object-id.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { DirectoryEntry } from "./directory-entry.ts";
+import { type DirectoryEntry, joinPath } from "./directory-entry.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 import { readFolder } from "./snapshots.ts";
 
@@ -53,7 +53,7 @@ export class SnapshotVerifier {
   async #folder(entry: DirectoryEntry, path: string): Promise<void> {
     const { entries } = await readFolder(this.#repository, entry.objectId, this.#signal);
     this.#counts.folders++;
-    for (const child of entries) await this.#entry(child, path === "" ? child.name : `${path}/${child.name}`);
+    for (const child of entries) await this.#entry(child, joinPath(path, child.name));
   }
 
   async #bytes(entry: DirectoryEntry): Promise<void> {
