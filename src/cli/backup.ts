@@ -26,6 +26,7 @@ import {
 } from "./invocation.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { profiled, profileOption } from "./profile.ts";
+import { formatSource, parseSource } from "./source.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
 interface BackupCommandOptions extends CommonOptions, EngineOptions {
@@ -165,18 +166,6 @@ function ownUserName(): string {
   } catch {
     return String(process.getuid?.() ?? 0); // That there is none is the only reason.
   }
-}
-
-function parseSource(text: string): SnapshotSource {
-  const match = /^([^@:]+)@([^@:]+):(.+)$/s.exec(text);
-  if (match === null) {
-    throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is not a source`, { hint: "write it as user@host:path" });
-  }
-  return { userName: match[1] as string, host: match[2] as string, path: match[3] as string };
-}
-
-export function formatSource({ userName, host, path }: SnapshotSource): string {
-  return `${userName}@${host}:${path}`;
 }
 
 /** kopia keeps tags of people under keys that begin with `tag:`. */

@@ -4,10 +4,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { snapshotOrigin } from "../agent/velero/snapshot-origin.ts";
 import { explainWithoutHint } from "../base/errors.ts";
 import { type Damage, RepositoryCheck } from "../inspect/repository-check.ts";
-import { formatSource } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
 import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import { type Column, type Row, writeList } from "./listing.ts";
+import { formatSource } from "./source.ts";
 import { formatBytes } from "./terminal.ts";
 
 interface CheckOptions extends CommonOptions {

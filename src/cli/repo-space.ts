@@ -7,9 +7,9 @@ import { formatGoTime } from "../base/go-time.ts";
 import { type GroupSpace, measureSpace, type RepositorySpace, spaceParts } from "../inspect/repository-space.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
 import { listSnapshots } from "../snapshot/snapshots.ts";
-import { formatSource } from "./backup.ts";
 import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import { addListOptions, asBytes, asTime, type Column, type ListOptions, type Row, writeList } from "./listing.ts";
+import { formatSource } from "./source.ts";
 
 const groupings = ["part", "snapshot", "source"] as const;
 

@@ -4,8 +4,8 @@ import { snapshotOrigin } from "../agent/velero/snapshot-origin.ts";
 import { formatGoTime } from "../base/go-time.ts";
 import type { DirectoryEntry } from "../snapshot/directory-entry.ts";
 import type { SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
-import { formatSource } from "./backup.ts";
 import { asBytes, asTime, type Column, type Row } from "./listing.ts";
+import { formatSource } from "./source.ts";
 
 /** As `ls -l` has them. */
 const kindLetters: Readonly<Record<string, string>> = { folder: "d", file: "-", symlink: "l" };

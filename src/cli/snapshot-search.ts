@@ -9,13 +9,13 @@ import { pathHistory } from "../inspect/path-history.ts";
 import { bytesOfPath } from "../inspect/stored-tree.ts";
 import { SnapshotError } from "../snapshot/snapshot-error.ts";
 import { isComplete, type SnapshotManifest } from "../snapshot/snapshot-manifest.ts";
-import { formatSource } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./invocation.ts";
 import { addListOptions, asBytes, asTime, type Column, type Row, writeList } from "./listing.ts";
 import { type Action, addSnapshotAction, type SnapshotOptions, tellUnreadable } from "./snapshot-command.ts";
 import { attributeColumns, attributesOf, rawText } from "./snapshot-rows.ts";
 import { findEntry, type SelectedEntry, snapshotArgument, someSnapshots } from "./snapshot-selection.ts";
+import { formatSource } from "./source.ts";
 
 interface DuOptions extends SnapshotOptions {
   readonly depth: number;
