@@ -34,8 +34,10 @@ export interface ListOptions {
 
 interface Condition {
   readonly field: string;
-  readonly test: Test;
+  readonly test: "=" | "!=" | "<" | "<=" | ">" | ">=" | "~";
   readonly value: string;
+  /** What `~` looks for. */
+  readonly pattern?: RegExp;
 }
 
 interface Order {
@@ -168,7 +170,11 @@ function cellOf(row: Row, { field, text }: Column): Cell {
   const isNumber = typeof value === "number" || typeof value === "bigint";
   if (value === undefined) return { text: "", isNumber };
   if (text !== undefined) return { text: text(value as never, row), isNumber };
-  return { text: typeof value === "object" ? JSON.stringify(value) : String(value), isNumber };
+  return { text: textOf(value), isNumber };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 function lineOf(cells: readonly Cell[], widths: readonly number[]): string {
@@ -202,16 +208,13 @@ function valueAt(row: Row, field: string): unknown {
   return value;
 }
 
-const tests = ["!=", "<=", ">=", "=", "~", "<", ">"] as const;
-type Test = (typeof tests)[number];
-
 function conditionOf(text: string): Condition {
   const [, field, test, value] = /^([A-Za-z][\w.-]*)\s*(!=|<=|>=|=|~|<|>)\s*(.*)$/s.exec(text) ?? [];
   if (field === undefined || test === undefined || value === undefined) {
     throw new InvalidArgumentError("a condition is a field, one of = != ~ < <= > >=, and a value: 'size>1GiB'");
   }
-  if (test === "~") patternOf(value);
-  return { field, test: test as Test, value };
+  const condition = { field, test: test as Condition["test"], value };
+  return test === "~" ? { ...condition, pattern: patternOf(value) } : condition;
 }
 
 function patternOf(text: string): RegExp {
@@ -234,9 +237,9 @@ function countOf(text: string): number {
   throw new InvalidArgumentError("a whole number of rows is wanted");
 }
 
-function isSo({ field, test, value }: Condition, actual: unknown): boolean {
-  const text = typeof actual === "object" ? JSON.stringify(actual) : actual === undefined ? "" : String(actual);
-  if (test === "~") return patternOf(value).test(text);
+function isSo({ field, test, value, pattern }: Condition, actual: unknown): boolean {
+  const text = actual === undefined ? "" : textOf(actual);
+  if (pattern !== undefined) return pattern.test(text);
   const isNumber = typeof actual === "number" || typeof actual === "bigint";
   const wanted = isNumber ? numberOf(value, field) : value;
   const order = compareValues(isNumber ? actual : text, wanted);
@@ -251,7 +254,7 @@ function isSo({ field, test, value }: Condition, actual: unknown): boolean {
       return order <= 0;
     case ">":
       return order > 0;
-    case ">=":
+    default:
       return order >= 0;
   }
 }

@@ -7,6 +7,7 @@ import type { ManifestEntry } from "../repository/manifest/manifest-codec.ts";
 import { CliError } from "./cli-error.ts";
 import { addRepositoryOptions, type CommonOptions, type Invocation, openForReading, outputOf } from "./invocation.ts";
 import { addListOptions, asBytes, asTime, type Column, type ListOptions, type Row, writeList } from "./listing.ts";
+import { documentLines } from "./terminal.ts";
 
 const columns: readonly Column[] = [
   { field: "manifestId", title: "MANIFEST" },
@@ -46,7 +47,7 @@ async function show(invocation: Invocation, id: string, options: CommonOptions):
     });
   }
   const value = { ...describe(manifest), document: documentOf(manifest) };
-  await outputOf(invocation, options).result(value, () => JSON.stringify(value, undefined, 2).split("\n"));
+  await outputOf(invocation, options).result(value, () => documentLines(value));
 }
 
 function describe({ id, modifiedNs, labels, data }: ManifestEntry): Row {

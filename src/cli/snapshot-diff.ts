@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type ComparedEntry, compareTrees, compareWithFolder, type Difference } from "../inspect/tree-difference.ts";
 import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./invocation.ts";
-import { addListOptions, type Column, type Row, writeList } from "./listing.ts";
+import { addListOptions, asBytes, type Column, type Row, writeList } from "./listing.ts";
 import { cdThere, requireUtf8 } from "./path-argument.ts";
 import { type Action, addSnapshotAction, type SnapshotOptions, tellUnreadable } from "./snapshot-command.ts";
 import { attributesOf } from "./snapshot-rows.ts";
@@ -19,7 +19,7 @@ interface DiffOptions extends SnapshotOptions {
 const columns: readonly Column[] = [
   { field: "change" },
   { field: "what", text: (what: readonly string[]) => what.join(",") },
-  { field: "size", text: (bytes: number) => formatBytes(bytes) },
+  { field: "size", ...asBytes },
   { field: "growth", text: signed },
   { field: "path", text: (path: string, { type }) => `${path || "."}${type === "folder" ? "/" : ""}` },
 ];
@@ -45,11 +45,7 @@ const diff: Action<DiffOptions> = async (choice, selector = "latest", other?: st
   }
   const before = (await findEntry(choice, selector)).entry;
   const counts = { added: 0, removed: 0, changed: 0 };
-  const how = {
-    signal,
-    readsData: readData,
-    ...tellUnreadable(choice),
-  };
+  const how = { signal, readsData: readData, ...tellUnreadable(choice) };
   const differences =
     folder === undefined
       ? compareTrees(repository, before, (await findEntry(choice, other ?? "latest")).entry, how)

@@ -15,7 +15,7 @@ import { addExportCommand } from "./snapshot-export.ts";
 import { describeSnapshot, entryColumns, entryRow, snapshotColumns, snapshotRow } from "./snapshot-rows.ts";
 import { addSearchCommands } from "./snapshot-search.ts";
 import { chosenSnapshots, findEntry, snapshotArgument } from "./snapshot-selection.ts";
-import { formatBytes } from "./terminal.ts";
+import { documentLines, formatBytes } from "./terminal.ts";
 
 export function addSnapshotCommands(program: Command, invocation: Invocation): void {
   const snapshot = program.command("snapshot").description("look at what was backed up");
@@ -41,11 +41,7 @@ const list: Action<SnapshotOptions> = async (choice) => {
 
 const show: Action<SnapshotOptions> = async (choice, selector = "latest") => {
   const value = describeSnapshot((await findEntry(choice, selector)).snapshot);
-  await choice.output.result(value, () =>
-    JSON.stringify(value, (_key, field: unknown) => (typeof field === "bigint" ? field.toString() : field), 2).split(
-      "\n",
-    ),
-  );
+  await choice.output.result(value, () => documentLines(value));
 };
 
 const ls: Action<SnapshotOptions> = async (choice, selector = "latest") => {

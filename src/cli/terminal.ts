@@ -130,6 +130,11 @@ function printable(text: string): string {
   );
 }
 
+/** A document for people: JSON over several lines. */
+export function documentLines(value: Readonly<Record<string, unknown>>): readonly string[] {
+  return JSON.stringify(value, plainNumbers, 2).split("\n");
+}
+
 /** 1536 → `1.5 KiB`. */
 export function formatBytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
