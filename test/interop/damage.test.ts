@@ -4,26 +4,14 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { blobFiles, cutInHalf, flipBit } from "../support/blob-files.ts";
 import { assertFailed, exitCodes, fsb, fsbBackup, fsbRestore, tryFsb } from "../support/fsb.ts";
-import { type Golden, requireGolden } from "../support/golden.ts";
+import { type Golden, requireGoldenCopy } from "../support/golden.ts";
 import { requireRoot } from "../support/required.ts";
 import { SmallVolume } from "../support/small-volume.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { assertSameTree, compareManifests, readManifest } from "../support/tree-manifest.ts";
-
-/** A copy of a golden repository with one snapshot, of `small-1`. Undefined when the test was skipped. */
-function smallRepository(
-  t: TestContext,
-): { golden: Golden; work: string; repository: string; snapshot: string } | undefined {
-  const golden = requireGolden(t);
-  if (golden === undefined || !requireRoot(t)) return undefined;
-  const work = temporaryFolder(t);
-  const [snapshot] = golden.snapshots("v2-small");
-  assert.ok(snapshot);
-  return { golden, work, repository: golden.copyRepository("v2-small", work), snapshot: snapshot.id };
-}
 
 /** Every command that opens a repository, in a form that changes nothing but the repository. */
 function commands(work: string, repository: string): readonly (readonly string[])[] {
@@ -39,7 +27,7 @@ function commands(work: string, repository: string): readonly (readonly string[]
 }
 
 test("a wrong password is told as that by every command", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const { work, repository } = prepared;
   const before = readManifest(repository);
@@ -63,7 +51,7 @@ test("a folder without a repository, and a folder that is not there, are told as
 });
 
 test("a snapshot that is not there is told by its id", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const id = "0123456789abcdef0123456789abcdef";
   const run = await tryFsb(["restore", id, join(prepared.work, "target"), "--repo", prepared.repository]);
@@ -75,7 +63,7 @@ for (const [damage, harm] of [
   ["a flipped bit in a pack", (path: string) => flipBit(path, 0.3)],
 ] as const) {
   test(`${damage} fails restore, cat and verify, and the pack is named`, async (t) => {
-    const prepared = smallRepository(t);
+    const prepared = requireGoldenCopy(t, "v2-small");
     if (prepared === undefined) return;
     const { work, repository, snapshot } = prepared;
     const [pack] = blobFiles(repository, "p");
@@ -97,7 +85,7 @@ for (const [damage, harm] of [
 }
 
 test("a flipped bit in every index blob fails the restore, and one of them is named", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const { work, repository, snapshot } = prepared;
   const indexes = blobFiles(repository, "x");
@@ -108,7 +96,7 @@ test("a flipped bit in every index blob fails the restore, and one of them is na
 });
 
 test("whatever one blob is damaged, and wherever, a restore is right or says that it failed", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const { golden, work, repository, snapshot } = prepared;
   const expected = golden.manifest("small-1");
@@ -142,7 +130,7 @@ test("whatever one blob is damaged, and wherever, a restore is right or says tha
 });
 
 test("a repository in a read-only folder can be restored from, and a backup into it fails naming it", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const { golden, work, repository, snapshot } = prepared;
   using volume = new SmallVolume(work, 64);
@@ -176,7 +164,7 @@ test("a backup into a full store fails as that, and what was stored before is st
 });
 
 test("a restore into a full target fails as that and names a path there", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const { work, repository, snapshot } = prepared;
   using target = new SmallVolume(work, 1);
@@ -189,7 +177,7 @@ test("a restore into a full target fails as that and names a path there", async 
 });
 
 test("a volume that is not there fails the backup and is named", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const missing = join(prepared.work, "vanished");
   const run = await tryFsb(["backup", missing, "--repo", prepared.repository]);
@@ -197,7 +185,7 @@ test("a volume that is not there fails the backup and is named", async (t) => {
 });
 
 test("a target that is a file fails the restore, is named and stays as it is", async (t) => {
-  const prepared = smallRepository(t);
+  const prepared = requireGoldenCopy(t, "v2-small");
   if (prepared === undefined) return;
   const target = join(prepared.work, "taken");
   writeFileSync(target, "mine");

@@ -3,28 +3,17 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { seededRandom } from "../../src/base/random.ts";
 import { blobFiles } from "../support/blob-files.ts";
 import { assertFailed, exitCodes, fsb, fsbBackup, fsbRestore, tryFsb } from "../support/fsb.ts";
-import { type Golden, goldenSource, requireGolden } from "../support/golden.ts";
+import { goldenSource, requireGoldenCopy } from "../support/golden.ts";
 import { requireKopia } from "../support/kopia.ts";
 import { describeRun } from "../support/program.ts";
-import { requireRoot } from "../support/required.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 import { assertSameTree, compareManifests, readManifest } from "../support/tree-manifest.ts";
 
 /** With 2 percent, two shards of 512 bytes can be lost of every 164: one in each 84,000 bytes and more. */
 const repairableEvery = 100_000;
-
-function prepare(t: TestContext): { golden: Golden; work: string; repository: string; snapshot: string } | undefined {
-  const golden = requireGolden(t);
-  if (golden === undefined || !requireRoot(t)) return undefined;
-  const work = temporaryFolder(t);
-  const [snapshot] = golden.snapshots("ecc-2-percent");
-  assert.ok(snapshot);
-  return { golden, work, repository: golden.copyRepository("ecc-2-percent", work), snapshot: snapshot.id };
-}
 
 /** All blobs that are sealed under the repository's format. */
 function sealedBlobs(repository: string): readonly { readonly id: string; readonly path: string }[] {
@@ -38,7 +27,7 @@ function damageAt(path: string, offsets: readonly number[], width = 1): void {
 }
 
 test("damage all over every pack and index that the parity can repair is repaired, and left as it is in the store", async (t) => {
-  const prepared = prepare(t);
+  const prepared = requireGoldenCopy(t, "ecc-2-percent");
   if (prepared === undefined) return;
   const { golden, work, repository, snapshot } = prepared;
   const kopia = await requireKopia(t, work);
@@ -64,7 +53,7 @@ test("damage all over every pack and index that the parity can repair is repaire
 });
 
 test("damage beyond that fails, and what is damaged is named", async (t) => {
-  const prepared = prepare(t);
+  const prepared = requireGoldenCopy(t, "ecc-2-percent");
   if (prepared === undefined) return;
   const { work, repository, snapshot } = prepared;
   const [pack] = blobFiles(repository, "p");
@@ -84,7 +73,7 @@ for (const [places, outcome] of [
   [400, "says that it failed"],
 ] as const) {
   test(`with damage at ${places} random places of the pack of files, a restore ${outcome}`, async (t) => {
-    const prepared = prepare(t);
+    const prepared = requireGoldenCopy(t, "ecc-2-percent");
     if (prepared === undefined) return;
     const { golden, work, repository, snapshot } = prepared;
     const random = seededRandom("damage");

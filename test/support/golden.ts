@@ -10,7 +10,8 @@ import type { TestContext } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { KopiaSnapshot } from "./kopia.ts";
 import { describeRun, runProgram } from "./program.ts";
-import { lacking } from "./required.ts";
+import { lacking, requireRoot } from "./required.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 import { assertSameTree, type Manifest, parseManifest } from "./tree-manifest.ts";
 
 export type TreeName = "small-1" | "small-2" | "large-1" | "large-2";
@@ -25,6 +26,26 @@ export function requireGolden(t: TestContext): Golden | undefined {
   return existsSync(join(folder, "make-tree"))
     ? new Golden(folder)
     : lacking(t, `no golden data in ${folder}; FSB_GOLDEN says where it is`);
+}
+
+/** One snapshot of a repository of its own. */
+export interface GoldenCopy {
+  readonly golden: Golden;
+  /** The test's folder. */
+  readonly work: string;
+  readonly repository: string;
+  /** Its id. */
+  readonly snapshot: string;
+}
+
+/** A copy of a golden repository, and its first snapshot. Undefined when the test was skipped; what is restored wants root. */
+export function requireGoldenCopy(t: TestContext, name: string): GoldenCopy | undefined {
+  const golden = requireGolden(t);
+  if (golden === undefined || !requireRoot(t)) return undefined;
+  const work = temporaryFolder(t);
+  const [snapshot] = golden.snapshots(name);
+  assert.ok(snapshot);
+  return { golden, work, repository: golden.copyRepository(name, work), snapshot: snapshot.id };
 }
 
 export interface VeleroSnapshot {
