@@ -112,17 +112,19 @@ async function* ordered(
   if (sort === undefined) return yield* rows;
   const { field, isDescending } = sort;
   const keep = limit ?? Number.POSITIVE_INFINITY;
-  const order = (a: Row, b: Row): number => {
-    const ascending = compareValues(fieldOf(a, field, columns), fieldOf(b, field, columns));
-    return isDescending ? -ascending : ascending;
-  };
-  let kept: Row[] = [];
+  const order = (a: Keyed, b: Keyed): number => compareValues(a.key, b.key) * (isDescending ? -1 : 1);
+  let kept: Keyed[] = [];
   for await (const row of rows) {
-    kept.push(row);
+    kept.push({ row, key: fieldOf(row, field, columns) });
     // Seldom enough that each row is sorted a few times only.
     if (kept.length >= 2 * keep + rowsMeasured) kept = kept.sort(order).slice(0, keep);
   }
-  yield* kept.sort(order);
+  for (const { row } of kept.sort(order)) yield row;
+}
+
+interface Keyed {
+  readonly row: Row;
+  readonly key: unknown;
 }
 
 async function* limited(rows: AsyncIterable<Row>, limit = Number.POSITIVE_INFINITY): AsyncIterable<Row> {

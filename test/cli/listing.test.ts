@@ -102,8 +102,12 @@ describe("--where", () => {
   });
 
   it("names the fields there are where a row has not the one that was given", async () => {
-    for (const args of [["--where=colour=red"], ["--sort=colour"]]) {
-      await assert.rejects(listed(rows, args), {
+    for (const [some, args] of [
+      [rows, ["--where=colour=red"]],
+      [rows, ["--sort=colour"]],
+      [rows.slice(0, 1), ["--sort=colour"]],
+    ] as const) {
+      await assert.rejects(listed(some, args), {
         code: "CLI_USAGE",
         message: 'rows have no field "colour"',
         hint: "there are at, name, size, tags, tags.owner",
