@@ -19,6 +19,7 @@ import {
   type Invocation,
   outputOf,
   parseLocation,
+  refuseVeleroFlags,
 } from "./invocation.ts";
 import { versionOfPackage } from "./package-version.ts";
 import { readPassword } from "./password.ts";
@@ -56,9 +57,13 @@ async function examine(invocation: Invocation, options: DoctorOptions): Promise<
 }
 
 /** Errors: CLI_USAGE. */
-function isOfCluster({ terminal }: Invocation, { repo, velero }: DoctorOptions): boolean {
+function isOfCluster({ terminal }: Invocation, options: DoctorOptions): boolean {
+  const { repo, velero } = options;
   if (repo === undefined) return true;
-  if (velero !== true) return false;
+  if (velero !== true) {
+    refuseVeleroFlags(options);
+    return false;
+  }
   if (repo === terminal.env.FSB_REPO) return true;
   throw new CliError("CLI_USAGE", "--repo and --velero name two things to examine", { hint: "leave one of them out" });
 }

@@ -134,11 +134,7 @@ async function repositoryAccess(
   const { terminal, signal } = invocation;
   const ofFile = options.passwordFile;
   if (options.velero !== true) {
-    const names = ["bsl", "namespace", "kubeconfig", "context", "endpoint"] as const;
-    const alone = names.find((name) => options[name] !== undefined);
-    if (alone !== undefined) {
-      throw new CliError("CLI_USAGE", `--${alone} is for repositories of a Velero server`, { hint: "add --velero" });
-    }
+    refuseVeleroFlags(options);
     const location = parseLocation(options.repo);
     return { location, password: await readPassword(terminal, { file: ofFile, isNew: mode === "create" }, signal) };
   }
@@ -154,6 +150,14 @@ async function repositoryAccess(
     signal,
     ...(ofFile === undefined ? {} : { readOwnPassword: readOwn }),
   });
+}
+
+/** For who works on the repository that `--repo` names. Errors: CLI_USAGE. */
+export function refuseVeleroFlags(options: CommonOptions): void {
+  const names = ["bsl", "namespace", "kubeconfig", "context", "endpoint"] as const;
+  const alone = names.find((name) => options[name] !== undefined);
+  if (alone === undefined) return;
+  throw new CliError("CLI_USAGE", `--${alone} is for repositories of a Velero server`, { hint: "add --velero" });
 }
 
 /** What the process works with; made once a command. Errors: as `openEngineResources`. */

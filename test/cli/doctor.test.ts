@@ -405,6 +405,9 @@ describe("fsb doctor --repo", () => {
     assert.match(text, /^warn {2}password: it is the one that Velero begins with/m);
     assert.match(text, /^ok {4}index-blobs .+: \d+ index blobs are read to open it, and from 1000 on it hurts$/m);
 
+    const ofCluster = await tryFsb(["doctor", ...repo, "--kubeconfig", join(folder, "none")]);
+    assertFailed(ofCluster, exitCodes.failed, /--kubeconfig is for repositories of a Velero server \[CLI_USAGE\]/);
+
     const empty = temporaryFolder(t);
     const lost = await tryFsb(["doctor", "--repo", empty]);
     assert.equal(lost.exitCode, exitCodes.failed, describeRun(lost));
