@@ -1,5 +1,6 @@
 /** A repository's splitter by its name: where an object is cut into contents. */
 
+import { chunkBytesMaxOf } from "../chunk-size.ts";
 import type { SplitterName } from "../kernel.ts";
 import { dynamicSizes, findCut } from "./buzhash.ts";
 import { findRabinKarpCut } from "./rabin-karp.ts";
@@ -12,12 +13,11 @@ export interface Splitter {
 }
 
 export function splitterOf(name: SplitterName): Splitter {
-  const [kind, size, algorithm] = name.split("-") as [string, string, string?];
-  const bytes = Number.parseInt(size, 10) << (size.endsWith("M") ? 20 : 10);
-  if (kind === "FIXED") {
-    return { chunkBytesMax: bytes, findCut: (chunk) => (chunk.byteLength < bytes ? undefined : bytes) };
+  const chunkBytesMax = chunkBytesMaxOf(name);
+  if (name.startsWith("FIXED")) {
+    return { chunkBytesMax, findCut: (chunk) => (chunk.byteLength < chunkBytesMax ? undefined : chunkBytesMax) };
   }
-  const sizes = dynamicSizes(bytes);
-  const find = algorithm === "RABINKARP" ? findRabinKarpCut : findCut;
-  return { chunkBytesMax: sizes.maximum, findCut: (chunk) => find(chunk, sizes) };
+  const sizes = dynamicSizes(chunkBytesMax / 2);
+  const find = name.endsWith("RABINKARP") ? findRabinKarpCut : findCut;
+  return { chunkBytesMax, findCut: (chunk) => find(chunk, sizes) };
 }

@@ -16,6 +16,7 @@ import { isAbort } from "../../base/errors.ts";
 import type { MemoryCharge, MemoryShare } from "../../base/memory-budget.ts";
 import type { Profile } from "../../base/profile.ts";
 import type { RandomSource } from "../../base/random.ts";
+import { chunkBytesMaxOf } from "../../kernel/chunk-size.ts";
 import type { ContentTable } from "../../kernel/content-table.ts";
 import type {
   BytesToStore,
@@ -41,16 +42,25 @@ import { ContentError } from "./content-error.ts";
 import { packTail } from "./pack-tail.ts";
 import { type ClientIdentity, newSessionId, type SessionId, sealSessionMarker } from "./session.ts";
 
-/** A pack may exceed its size by its last content. */
-const contentBytesMax = 8 << 20;
-/** One chunk of a large file, and 2 MiB of small ones. */
-const readAheadBytesMin = 10 << 20;
+/** That of Velero's splitter; others may make longer chunks. */
+const chunkBytesUsual = 8 << 20;
+/** Beside one chunk of a large file. */
+const smallFilesAheadBytes = 2 << 20;
 /** Four chunks of large files, and 8 MiB of small ones. */
 const readAheadBytesMax = 40 << 20;
 
-/** What is charged for one pack. */
-function packBytesCharged({ packBytesMax }: KernelFormat): number {
-  return packBytesMax + contentBytesMax;
+function longestChunk({ splitter }: KernelFormat): number {
+  return Math.max(chunkBytesUsual, chunkBytesMaxOf(splitter));
+}
+
+/** What is charged for one pack, which may exceed its size by its last content and that one's parity. */
+function packBytesCharged(format: KernelFormat): number {
+  const { packBytesMax, parityPercent = 0 } = format;
+  return packBytesMax + Math.ceil(longestChunk(format) * (1 + parityPercent / 100));
+}
+
+function readAheadBytesMin(format: KernelFormat): number {
+  return longestChunk(format) + smallFilesAheadBytes;
 }
 
 /**
@@ -58,7 +68,7 @@ function packBytesCharged({ packBytesMax }: KernelFormat): number {
  * ahead. 94 MiB where packs have 20.
  */
 export function writerBytesMin(format: KernelFormat): number {
-  return 3 * packBytesCharged(format) + readAheadBytesMin;
+  return 3 * packBytesCharged(format) + readAheadBytesMin(format);
 }
 
 /** Published at least this often, so that others find it and an interrupted run costs little (contract of section 11). */
@@ -66,7 +76,7 @@ const flushIntervalMs = 5 * 60_000;
 const markerTimeoutMs = 10_000;
 /** Of an entry: in its table, and in the packer's set of what it packed. */
 const pendingBytesCharged = 60;
-/** So many pending entries are published early: their index takes some 6 MB, several times over while it is made. */
+/** So many pending entries are published early: they take some 6 MB, and while their index is made that is held several times. */
 const pendingEntriesMax = 100_000;
 
 export interface ContentWriterOptions {
@@ -120,11 +130,12 @@ export class ContentWriter implements AsyncDisposable {
     const { kernel, format, index, clock, random, share, putsInFlight } = options;
     this.#options = options;
     this.#puts = new BoundedLane(putsInFlight);
-    const ahead = share.takeFree(readAheadBytesMax - readAheadBytesMin);
-    this.#charges = [share.takeOwn(2 * packBytesCharged(format) + readAheadBytesMin), ahead];
+    const aheadMin = readAheadBytesMin(format);
+    const ahead = share.takeFree(readAheadBytesMax - aheadMin);
+    this.#charges = [share.takeOwn(2 * packBytesCharged(format) + aheadMin), ahead];
     this.#packer = kernel.createPacker({
       format,
-      readAheadBytes: readAheadBytesMin + ahead.bytes,
+      readAheadBytes: aheadMin + ahead.bytes,
       known: index.tables,
       nowSeconds: () => Math.floor(clock.nowMs() / 1000),
       random,
