@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "kernel/typescript": ["base", "kernel"],
   "kernel/native": ["base", "kernel"],
   "kernel/choose-kernel.ts": ["kernel/*"],
-  "kernel/kernel-for-format.ts": ["base", "kernel", "kernel/typescript"],
+  "kernel/kernel-for-format.ts": ["base", "kernel", "kernel/choose-kernel.ts"],
   "repository/blob": ["base"],
   "repository/format": ["base", "types of kernel", "repository/blob"],
   "repository/index": ["base", "kernel", "repository/blob", "types of repository/format"],

@@ -63,6 +63,6 @@ export async function openKernel(conditions: KernelConditions, warn: (message: s
 }
 
 /** Where the native one runs, there is no need of it and the packages that it takes. */
-async function openReference(conditions: KernelConditions, warn: (message: string) => void): Promise<Kernel> {
+export async function openReference(conditions: KernelConditions, warn: (message: string) => void): Promise<Kernel> {
   return (await import("./typescript/kernel.ts")).createTypescriptKernel(conditions, warn);
 }

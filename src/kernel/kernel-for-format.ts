@@ -4,6 +4,7 @@
  */
 
 import { hasCode } from "../base/errors.ts";
+import { openReference } from "./choose-kernel.ts";
 import type { Kernel, KernelFormat } from "./kernel.ts";
 
 export interface SuitedKernel {
@@ -25,7 +26,7 @@ export async function kernelForFormat(
   const unknown = unknownToNative(format);
   if (unknown === undefined) return withReferenceForCompression(kernel);
   warn(`the native kernel does not know ${unknown} yet, the slower one is used`);
-  return { kernel: await loadReference(kernel), prepareToExpand: async () => undefined };
+  return { kernel: await openReference(kernel.conditions, warn), prepareToExpand: async () => undefined };
 }
 
 /** What a warning names, or undefined where all is known. */
@@ -51,6 +52,7 @@ function isUnknownToNative(compressionId: number): boolean {
 
 function withReferenceForCompression(native: Kernel): SuitedKernel {
   let reference: Kernel | undefined;
+  let treesAreWhole = true;
   const elseByReference = <Answer>(natively: () => Answer, byReference: (reference: Kernel) => Answer): Answer => {
     try {
       return natively();
@@ -62,9 +64,9 @@ function withReferenceForCompression(native: Kernel): SuitedKernel {
   return {
     kernel: {
       ...native,
-      /** Contents that the native one does not know may be among those of any tree. */
+      /** Contents that the native one does not know may be among those of any tree. What is compressed below the hash it leaves. */
       get restoreTree() {
-        return reference === undefined ? native.restoreTree : undefined;
+        return treesAreWhole ? native.restoreTree : undefined;
       },
       openContents: (...work) =>
         elseByReference(
@@ -78,13 +80,11 @@ function withReferenceForCompression(native: Kernel): SuitedKernel {
         ),
     },
     prepareToExpand: async (compressionIds) => {
-      const isNeeded = compressionIds === "any" || [...compressionIds].some(isUnknownToNative);
-      if (isNeeded) reference ??= await loadReference(native);
+      if (compressionIds !== "any" && [...compressionIds].some(isUnknownToNative)) treesAreWhole = false;
+      if (compressionIds === "any" || !treesAreWhole) reference ??= await openReference(native.conditions, ignore);
     },
   };
 }
 
-/** Under the native one's conditions. Where that does it all there is no need of this one, and the packages that it takes. */
-async function loadReference({ conditions }: Kernel): Promise<Kernel> {
-  return (await import("./typescript/kernel.ts")).createTypescriptKernel(conditions);
-}
+/** The priorities of its threads are the native one's matter. */
+function ignore(): void {}
