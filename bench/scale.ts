@@ -28,7 +28,7 @@ import {
   type Work,
 } from "./side-by-side.ts";
 import { bytesOf, formatBytes, formatCount, largeFiles, tinyFiles, type VolumeKind } from "./volumes.ts";
-import { folderWithRoom, WorkFolder } from "./work-folder.ts";
+import { folderWithRoom, isInMemory, WorkFolder } from "./work-folder.ts";
 
 export const scaleKinds = ["files", "bytes", "snapshots"] as const;
 
@@ -81,7 +81,7 @@ export async function measureScale(kind: ScaleKind, options: MeasureOptions): Pr
     ),
   );
   const versions = contenders.map(({ version }) => version);
-  return { kind, rounds: options.rounds, inMemory: parent.startsWith("/dev/shm"), ...begun, versions, absent, rows };
+  return { kind, rounds: options.rounds, inMemory: isInMemory(parent), ...begun, versions, absent, rows };
 }
 
 function volumesOf(kind: "files" | "bytes", scale: number): readonly { amount: number; volume: VolumeKind }[] {

@@ -14,7 +14,7 @@ import {
 } from "./report.ts";
 import { type MeasureOptions, measureSideBySide, type Sample, settleMachine } from "./side-by-side.ts";
 import { bytesOf, largeFiles, manyFiles, sparseFile, tinyFiles, together, type VolumeKind } from "./volumes.ts";
-import { folderWithRoom, WorkFolder } from "./work-folder.ts";
+import { folderWithRoom, isInMemory, WorkFolder } from "./work-folder.ts";
 
 export const setNames = ["large", "medium", "tiny", "huge", "million", "s3"] as const;
 
@@ -84,7 +84,7 @@ export async function measureSet(name: SetName, options: MeasureOptions): Promis
     description: volume.description,
     scale,
     rounds,
-    inMemory: parent.startsWith("/dev/shm"),
+    inMemory: isInMemory(parent),
     ...begun,
     versions: contenders.map(({ version }) => version),
     absent,

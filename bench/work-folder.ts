@@ -5,6 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export const inMemory = "/dev/shm";
+
+export function isInMemory(folder: string): boolean {
+  return folder.startsWith(inMemory);
+}
+
 /** Of the memory that is there, so much may be filled; the rest is for the programs. */
 const memoryShareMax = 0.7;
 

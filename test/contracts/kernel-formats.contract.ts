@@ -68,18 +68,14 @@ const hashes: Readonly<Record<HashName, readonly [string, string]>> = {
   ],
 };
 
-export const hashNames = Object.keys(hashes) as readonly HashName[];
-export const encryptionNames: readonly EncryptionName[] = ["AES256-GCM-HMAC-SHA256", "CHACHA20-POLY1305-HMAC-SHA256"];
-export const splitterNames: readonly SplitterName[] = (
-  ["128K", "256K", "512K", "1M", "2M", "4M", "8M"] as const
-).flatMap((size) => [
-  `FIXED-${size}` as const,
-  `DYNAMIC-${size}-BUZHASH` as const,
-  `DYNAMIC-${size}-RABINKARP` as const,
-]);
+const hashNames = Object.keys(hashes) as readonly HashName[];
+const encryptionNames: readonly EncryptionName[] = ["AES256-GCM-HMAC-SHA256", "CHACHA20-POLY1305-HMAC-SHA256"];
+const splitterNames: readonly SplitterName[] = (["128K", "256K", "512K", "1M", "2M", "4M", "8M"] as const).flatMap(
+  (size) => [`FIXED-${size}` as const, `DYNAMIC-${size}-BUZHASH` as const, `DYNAMIC-${size}-RABINKARP` as const],
+);
 
 /** All that kopia's writers make. */
-export const compressionIds: readonly number[] = [
+const compressionIds: readonly number[] = [
   ...[0x1000, 0x1001, 0x1002, 0x1100, 0x1101, 0x1102, 0x1103, 0x1200, 0x1201, 0x1202, 0x1203],
   ...[0x1300, 0x1301, 0x1302, 0x1500, 0x1501, 0x1502],
 ];

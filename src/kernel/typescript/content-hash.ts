@@ -10,7 +10,7 @@
 import { createHmac } from "node:crypto";
 import { blake2b, blake2s } from "@noble/hashes/blake2.js";
 import { blake3 } from "@noble/hashes/blake3.js";
-import { toUtf8 } from "../../base/bytes.ts";
+import { emptyBytes, toUtf8 } from "../../base/bytes.ts";
 import type { HashName, KernelFormat } from "../kernel.ts";
 
 type KeyedHash = (key: Uint8Array, bytes: Uint8Array) => Uint8Array;
@@ -21,6 +21,11 @@ const blake3Context = toUtf8("kopia blake3 derived key v1");
 /** The format has seen to it that the key is of a length that its hash takes. */
 export function contentHash(format: KernelFormat, bytes: Uint8Array): Uint8Array {
   return hashes[format.hash](format.hashSecret, bytes);
+}
+
+/** Of a content's key: a byte for the prefix, and the hash. */
+export function keyBytesOf(format: KernelFormat): number {
+  return 1 + contentHash(format, emptyBytes).byteLength;
 }
 
 const hashes: Readonly<Record<HashName, KeyedHash>> = {

@@ -39,7 +39,7 @@ interface Layout {
   readonly dataBytes: number;
 }
 
-export interface Shards {
+interface Shards {
   readonly dataShards: number;
   readonly parityShards: number;
   readonly shardBytesMax: number;

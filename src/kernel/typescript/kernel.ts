@@ -2,7 +2,7 @@
 
 import { scrypt } from "node:crypto";
 import { promisify } from "node:util";
-import { emptyBytes, equalBytes } from "../../base/bytes.ts";
+import { equalBytes } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
 import { Pace } from "../../base/pace.ts";
 import { Profile } from "../../base/profile.ts";
@@ -10,7 +10,7 @@ import { mergeTables } from "../content-table.ts";
 import { decodeIndex } from "../index-codec.ts";
 import { type Kernel, type KernelConditions, KernelError, type KernelFormat, type SealedContent } from "../kernel.ts";
 import { compressionIdOf, decompress } from "./compression.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, keyBytesOf } from "./content-hash.ts";
 import { TypeScriptPacker } from "./packer.ts";
 import { sealedLength, sealInto, sealOverheadBytes, unseal } from "./sealing.ts";
 
@@ -53,7 +53,7 @@ export function createTypescriptKernel(
     openContents: (format, fetched, items) => items.map((item, number) => openContent(format, fetched, item, number)),
     expand: (stored, bytesMax) => decompress(compressionIdOf(stored), stored, bytesMax),
     openIndex: async (format, sealed, iv) =>
-      decodeIndex(unseal(format, sealed, iv), 1 + contentHash(format, emptyBytes).byteLength, sealOverheadBytes),
+      decodeIndex(unseal(format, sealed, iv), keyBytesOf(format), sealOverheadBytes),
     mergeTables: async (tables) => mergeTables(tables),
     createPacker: (options) => new TypeScriptPacker(options, reading),
     restoreTree: undefined, // src/restore/ is the reference.

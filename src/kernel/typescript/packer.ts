@@ -19,7 +19,7 @@ import type {
   StoredChunk,
   StoreEvent,
 } from "../kernel.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, keyBytesOf } from "./content-hash.ts";
 import { KeySet } from "./key-set.ts";
 import { PackBuilder } from "./pack-builder.ts";
 import { type Splitter, splitterOf } from "./splitters.ts";
@@ -61,7 +61,7 @@ export class TypeScriptPacker implements Packer {
     this.#reading = reading;
     this.#known = options.known;
     this.#splitter = splitterOf(options.format.splitter);
-    this.#packed = new KeySet(1 + contentHash(options.format, new Uint8Array(0)).byteLength);
+    this.#packed = new KeySet(keyBytesOf(options.format));
   }
 
   get counters(): PackerCounters {

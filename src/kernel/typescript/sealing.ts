@@ -16,7 +16,7 @@ const tagBytes = 16;
 export const sealOverheadBytes = nonceBytes + tagBytes;
 
 /** What of a format matters here. */
-export type SealFormat = Pick<KernelFormat, "encryption" | "contentSecret" | "parityPercent">;
+type SealFormat = Pick<KernelFormat, "encryption" | "contentSecret" | "parityPercent">;
 
 /** Both are used alike, which only the types of the first say. */
 const ciphers: Readonly<Record<EncryptionName, CipherGCMTypes>> = {

@@ -56,9 +56,7 @@ export function parseEncryption(name: string): EncryptionName | undefined {
 }
 
 export function parseSplitter(name: string): SplitterName | undefined {
-  const isKnown =
-    /^(?:FIXED-(?:128K|256K|512K|[1248]M)|DYNAMIC-(?:128K|256K|512K|[1248]M)-(?:BUZHASH|RABINKARP))$/.test(name);
-  return isKnown ? (name as SplitterName) : oldSplitters.get(name);
+  return splitterNames.find((known) => known === name) ?? oldSplitters.get(name);
 }
 
 export function takesKey(hash: HashName, keyBytes: number): boolean {

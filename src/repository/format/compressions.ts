@@ -41,6 +41,6 @@ export function compressionIdOf(name: string): number {
   if (Object.hasOwn(compressionIds, name)) return compressionIds[name as CompressionName];
   throw new FormatError("REPOSITORY_UNSUPPORTED", `there is no compression ${JSON.stringify(name)}`, {
     detail: { what: "compression", name },
-    hint: `choose one of ${Object.keys(compressionIds).join(", ")}`,
+    hint: `choose one of ${compressionNames.join(", ")}`,
   });
 }

@@ -21,7 +21,7 @@ import type { EncryptedBlobs } from "./encrypted-blob.ts";
 import { epochStateOf } from "./epochs.ts";
 import { IndexError } from "./index-error.ts";
 import { type IndexListing, isSmall, largeLoadsInFlight, listIndex, smallLoadsInFlight } from "./index-listing.ts";
-import { IndexView } from "./index-view.ts";
+import { IndexView, isGone } from "./index-view.ts";
 import { activeLegacyBlobs } from "./legacy-index-blobs.ts";
 
 /** A blob may vanish between listing and reading while maintenance cleans up; then all is listed again. */
@@ -115,12 +115,12 @@ export class CommittedIndex {
     await this.#merge();
   }
 
-  /** The winning entry; a tombstone shows until the watermark has passed it, for its bytes are still there. */
+  /** The winning entry; not a tombstone that is gone. */
   find(key: Uint8Array): ContentRecord | undefined {
     const found = findInTables(this.#tables, key);
     if (found === undefined) return undefined;
     const record = found.table.at(found.record);
-    return this.#isGone(record) ? undefined : record;
+    return isGone(record, this.#watermarkSeconds) ? undefined : record;
   }
 
   /** All that is known now, numbered. */
@@ -144,10 +144,6 @@ export class CommittedIndex {
       const winner = this.find(key);
       if (winner !== undefined && (tombstones === "with" || !winner.deleted)) yield winner;
     }
-  }
-
-  #isGone(record: ContentRecord): boolean {
-    return record.deleted && record.timestampSeconds <= this.#watermarkSeconds;
   }
 
   #append(id: BlobId, table: ContentTable): void {

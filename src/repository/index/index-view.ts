@@ -11,6 +11,11 @@ export interface NumberedRecord {
   readonly record: ContentRecord;
 }
 
+/** A tombstone shows until the watermark has passed it, for its bytes are still there. */
+export function isGone({ deleted, timestampSeconds }: ContentRecord, watermarkSeconds: number): boolean {
+  return deleted && timestampSeconds <= watermarkSeconds;
+}
+
 export class IndexView {
   /** Numbers are below it; not each is a winning entry's. */
   readonly count: number;
@@ -35,7 +40,7 @@ export class IndexView {
     const found = findInTables(this.#tables, key);
     if (found === undefined) return undefined;
     const record = found.table.at(found.record);
-    if (record.deleted && record.timestampSeconds <= this.#watermarkSeconds) return undefined;
+    if (isGone(record, this.#watermarkSeconds)) return undefined;
     return { number: (this.#firstNumbers.get(found.table) as number) + found.record, record };
   }
 

@@ -33,7 +33,7 @@ const FILES_PER_JOB: usize = 16;
 const BYTES_PER_JOB: u64 = 4 << 20;
 const FILES_AHEAD_MAX: usize = 128;
 const LARGE_FILES_AHEAD_MAX: usize = 4;
-/// As many as the vector lanes of one hash take.
+/// Half of what the vector lanes of one hash take: eight would hold 32 MiB more of a large file.
 const CHUNKS_PER_HASH: usize = 4;
 /// Of a chunk's buffer that is used again so much stays resident: a chunk has 5 MiB on average, and 8 at most.
 const SPARE_BYTES: usize = 5 << 20;
