@@ -7,6 +7,10 @@ const removed = "[removed]";
 /** Shorter ones would be found in every other word. */
 const secretLengthMin = 4;
 
+/** What a value is called that is a secret; whatever stands before it. */
+const name =
+  "(?:password|passwd|passphrase|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|access[_-]?key(?:[_-]?id)?|api[_-]?key|token)\\b";
+
 const looksSecret: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, removed],
   // User and password in a URL.
@@ -16,28 +20,33 @@ const looksSecret: readonly (readonly [RegExp, string])[] = [
   [/\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, removed],
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{4,}/gi, `$1 ${removed}`],
   [/\b(X-Amz-(?:Signature|Credential|Security-Token))=[^\s&"']+/gi, `$1=${removed}`],
-  // A value that is called so, as in key=value, key: value and JSON.
+  // A value that is called so, as in key=value, key: value and JSON, also where that is within a text of JSON: a quotation
+  // ends at a quote with as many backslashes as the first has, or with its line where there is none.
   [
-    /(\b[\w-]*(?:password|passwd|secret[_-]?(?:access[_-]?)?key|access[_-]?key(?:[_-]?id)?|session[_-]?token|api[_-]?key)\b["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;}]+)/gi,
+    new RegExp(
+      `(${name}(?:\\\\*["'])?\\s*[=:]\\s*)(?:(\\\\*)(["'])[^]*?(?<!\\\\)\\2\\3|\\\\*["'][^\\r\\n]*|[^\\s,;}]+)`,
+      "gi",
+    ),
     `$1${removed}`,
   ],
+  [new RegExp(`(--[\\w-]{0,40}${name}\\s+)(?:"[^"]*"|'[^']*'|[^\\s-]\\S*)`, "gi"), `$1${removed}`],
 ];
 
 export class Redaction {
-  readonly #known = new Set<string>();
+  /** The longest first, so that none is left in part for holding another. */
+  #known: readonly string[] = [];
 
-  /** In its base64, too, as Secrets have it. */
+  /** In its base64, too, as Secrets have it, and as JSON and addresses write it. */
   know(secret: string): void {
-    const text = secret.trim();
+    const text = secret.trim().toWellFormed();
     if (text.length < secretLengthMin) return;
-    this.#known.add(text);
-    this.#known.add(Buffer.from(text).toString("base64"));
+    const base64 = Buffer.from(text).toString("base64");
+    const written = [text, base64, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)];
+    this.#known = [...new Set([...this.#known, ...written])].sort((a, b) => b.length - a.length);
   }
 
   text(from: string): string {
-    // The longest first, so that none is left in part for holding another.
-    const known = [...this.#known].sort((a, b) => b.length - a.length);
-    const without = known.reduce((text, secret) => text.replaceAll(secret, removed), from);
+    const without = this.#known.reduce((text, secret) => text.replaceAll(secret, removed), from);
     return looksSecret.reduce((text, [pattern, by]) => text.replaceAll(pattern, by), without);
   }
 

@@ -11,6 +11,13 @@ describe("redaction", () => {
     assert.equal(redaction.text(`a hunter22 b hunter22-and-more c ${base64}`), "a [removed] b [removed] c [removed]");
   });
 
+  it("takes out what is known as JSON and addresses write it, and half a character of it", () => {
+    const redaction = new Redaction();
+    redaction.know('hun"ter/22');
+    redaction.know("odd\ud800end");
+    assert.equal(redaction.text(String.raw`a hun\"ter/22 b hun%22ter%2F22 c`), "a [removed] b [removed] c");
+  });
+
   it("knows nothing that would be found in every word", () => {
     const redaction = new Redaction();
     for (const text of ["", "a", "the"]) redaction.know(text);
@@ -26,6 +33,16 @@ describe("redaction", () => {
       ['{"password":"a b","x":1}', '{"password":[removed],"x":1}'],
       ["aws_secret_access_key = abc/def", "aws_secret_access_key = [removed]"],
       ["REPO_PASSWORD=abc rest", "REPO_PASSWORD=[removed] rest"],
+      [String.raw`msg="{\"password\":\"a b\",\"x\":1}"`, String.raw`msg="{\"password\":[removed],\"x\":1}"`],
+      [String.raw`{"password": "a\"bc", "x": 1}`, '{"password": [removed], "x": 1}'],
+      [String.raw`"{\"m\":\"{\\\"token\\\":\\\"a b\\\"}\"}"`, String.raw`"{\"m\":\"{\\\"token\\\":[removed]}\"}"`],
+      ['password="a b, and cut off\nnext', "password=[removed]\nnext"],
+      ["password='a b' next", "password=[removed] next"],
+      ["--repo-password hunter --verbose", "--repo-password [removed] --verbose"],
+      ["AZURE_CLIENT_SECRET=abc", "AZURE_CLIENT_SECRET=[removed]"],
+      ["token=abc", "token=[removed]"],
+      ["X-Vault-Token: hvs.x", "X-Vault-Token: [removed]"],
+      ["passphrase=abc", "passphrase=[removed]"],
       ["token eyJhbGciOiJ9.eyJpc3MiOiJ9.c2ln", "token [removed]"],
       ["-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "[removed]"],
       ["-----BEGIN RSA PRIVATE KEY-----\nMIIE, and cut off", "[removed]"],
@@ -34,9 +51,12 @@ describe("redaction", () => {
   });
 
   it("leaves alone what only speaks of secrets", () => {
-    const text =
-      'Secret "velero-repo-credentials" not found; invalid repository password; s3://bucket/prefix?region=eu-1';
-    assert.equal(new Redaction().text(text), text);
+    const told = [
+      'Secret "velero-repo-credentials" not found; invalid repository password; s3://bucket/prefix?region=eu-1',
+      "the token has expired; give --password-file /etc/password, or --token-file",
+      "a client secret and a passphrase are wanted",
+    ];
+    for (const text of told) assert.equal(new Redaction().text(text), text);
   });
 
   it("goes through values of any depth, and the names of fields", () => {
