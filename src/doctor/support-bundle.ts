@@ -52,15 +52,22 @@ export async function gatherForBundle(cluster: ClusterOfBundle): Promise<Cluster
   const objects: Record<string, readonly unknown[]> = {};
   const logs: Record<string, string> = {};
   const notKnown: string[] = [];
-  const list = async (type: ResourceType, labels: Readonly<Record<string, string>> = {}) => {
-    const seen = await look(() => store.list(type, { namespace, labels }, { signal }));
+  const take = async (type: ResourceType, find: () => Promise<readonly KubernetesObject[]>) => {
+    const seen = await look(find);
     if ("value" in seen)
       objects[type.kind] = newest(seen.value).map(({ content }) => keepFields(content, keptFields[type.kind] ?? []));
     else notKnown.push(`${type.plural}: ${seen.trouble.because}`);
     return "value" in seen ? seen.value : [];
   };
-  await list(deployments, {});
-  await list(daemonSets);
+  // Others of the namespace are none of Velero's, and whoever may get these two may not be let list them.
+  const one = async (type: ResourceType, name: string): Promise<readonly KubernetesObject[]> => {
+    const object = await store.get(type, { namespace, name }, { signal });
+    return object === undefined ? [] : [object];
+  };
+  const list = (type: ResourceType, labels: Readonly<Record<string, string>> = {}) =>
+    take(type, () => store.list(type, { namespace, labels }, { signal }));
+  await take(deployments, () => one(deployments, "velero"));
+  await take(daemonSets, () => one(daemonSets, agentName));
   for (const type of [
     backupStorageLocations,
     backupRepositories,

@@ -318,18 +318,22 @@ describe("fsb doctor --bundle", () => {
     await velero.putDaemonSet({ ...daemonSet, metadata });
     await velero.putEvent(`could not put with ${owner.secretAccessKey} at http://me:${installedPassword}@host`);
     await velero.putBackup();
+    const neighbour = "--argument-of-a-neighbour";
+    await velero.putNeighbour(neighbour);
     const file = join(temporaryFolder(t), "bundle.json");
     try {
       const { run } = await doctor(velero, "--bundle", file);
       assert.equal(run.exitCode, exitCodes.ok, describeRun(run));
     } finally {
       await velero.putDaemonSet(shippedObject("daemon-set.yaml"));
+      await velero.cluster.remove(`${appsApi}/deployments/neighbour`);
     }
     const text = readFileSync(file, "utf8");
     for (const secret of secrets) {
       assert.ok(!text.includes(secret), `${secret} is in the bundle`);
       assert.ok(!text.includes(Buffer.from(secret).toString("base64")), `${secret} in base64 is in the bundle`);
     }
+    assert.ok(!text.includes(neighbour), "a Deployment that is not Velero's is in the bundle");
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const bundle = JSON.parse(text) as Record<string, JsonObject>;
     const kinds = Object.entries(bundle.objects ?? {}).map(

@@ -91,6 +91,13 @@ export class InstalledVelero {
     await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
   }
 
+  /** A program of somebody else's beside Velero, whose argument is nobody's business. */
+  async putNeighbour(arg: string): Promise<void> {
+    const { spec, ...rest } = serverDeployment("v1.18.1", [arg]);
+    const metadata = { namespace: "velero", name: "neighbour" };
+    await this.cluster.put(`${appsApi}/deployments`, { ...rest, metadata, spec: spec ?? {} });
+  }
+
   async putSecrets(
     cloud: string = credentialsFile(this.server.owner),
     password: string = installedPassword,
