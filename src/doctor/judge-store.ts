@@ -54,8 +54,8 @@ export interface ProbeReport {
   readonly wrong: { readonly step: ProbeStep; readonly trouble: Trouble } | undefined;
   /** Of a put on condition that nothing is there. */
   readonly conditional: Seen<"taken"> | undefined;
-  /** The object's name where it could not be removed again. */
-  readonly left: string;
+  /** The names of objects that could not be removed again. */
+  readonly left: readonly string[];
   /** By how much the store's clock is ahead of ours, at least. */
   readonly aheadMs: number | undefined;
   /** Why nothing was put; empty where it was. */
@@ -71,13 +71,13 @@ export function judgeProbe(subject: string, seen: Seen<ProbeReport>): readonly F
     const because = `${store} can be listed; nothing was put, for ${notPut}`;
     findings.push(warn("store", subject, because, "to restore, none need be; to back up, see to that"));
   } else findings.push(ok("store", subject, `${done.join(", ")} work at ${store}`));
-  if (left !== "") {
+  if (left.length > 0) {
     findings.push(
       fail(
         "store-delete",
         subject,
-        `object ${left} could not be removed again`,
-        "let the credentials delete objects, and remove it by hand",
+        `${left.length === 1 ? "object" : "objects"} ${left.join(", ")} could not be removed again`,
+        "let the credentials delete objects, and remove what is left by hand",
       ),
     );
   }

@@ -2,7 +2,8 @@
  * Does to a store what the engine does, with an object of its own name: puts and replaces it, reads it whole and in part,
  * looks it up, lists it, and removes it.
  *
- * Guarantees: nothing else is touched; the object is removed again also after an abort, or its name is told.
+ * Guarantees: nothing else is touched; the object is removed again, or its name is told. After an abort it is removed as far
+ * as the store lets it, and nothing is told any more.
  */
 
 import { toHex } from "../base/bytes.ts";
@@ -28,7 +29,7 @@ const rangeOfProbe = { offset: 100, length: 50 };
 
 export async function probeStore(store: BlobStore, options: ProbeOptions): Promise<ProbeReport> {
   const { random, notPut, signal } = options;
-  const report = { store: store.displayName, conditional: undefined, left: "", aheadMs: undefined, notPut };
+  const report = { store: store.displayName, conditional: undefined, left: [], aheadMs: undefined, notPut };
   if (notPut !== "") {
     const listed = await look(() => countOf(store, "fsb-doctor-", signal));
     if ("trouble" in listed) return { ...report, done: [], wrong: { step: "reach", trouble: listed.trouble } };
@@ -37,13 +38,13 @@ export async function probeStore(store: BlobStore, options: ProbeOptions): Promi
   const name = `fsb-doctor-${toHex(random(8))}`;
   const [id, another] = [parseBlobId(name), parseBlobId(`${name}-if-absent`)];
   let worked: Worked = { done: [], wrong: undefined, conditional: undefined, aheadMs: undefined };
-  let left = "";
+  let left: readonly BlobId[] = [];
   try {
     worked = await work(store, id, another, options);
   } finally {
     left = await remove(store, [id, another], worked.done.includes("put"));
   }
-  const done = left === "" && worked.wrong === undefined ? ([...worked.done, "delete"] as const) : worked.done;
+  const done = left.length === 0 && worked.wrong === undefined ? ([...worked.done, "delete"] as const) : worked.done;
   return { ...report, ...worked, done, left };
 }
 
@@ -98,18 +99,23 @@ async function work(store: BlobStore, id: BlobId, another: BlobId, options: Prob
   return { done, wrong: undefined, conditional, aheadMs };
 }
 
-/** The name of what could not be removed; empty where nothing is left, as far as it was put at all. */
-async function remove(store: BlobStore, ids: readonly BlobId[], isThere: boolean): Promise<string> {
+/** The names of what is still there. Where the store does not tell, what was put and not removed is. */
+async function remove(store: BlobStore, ids: readonly BlobId[], isPut: boolean): Promise<readonly BlobId[]> {
   const signal = AbortSignal.timeout(removeMs);
+  const left: BlobId[] = [];
   for (const id of ids) {
-    try {
-      await store.delete(id, { signal });
-      if ((await store.metadata(id, { signal })) !== undefined) return id;
-    } catch {
-      if (isThere) return id; // Why is told by the finding: the credentials may not.
-    }
+    // Why not is told by the finding: the credentials may not.
+    const isRemoved = await store.delete(id, { signal }).then(
+      () => true,
+      () => false,
+    );
+    const isThere = await store.metadata(id, { signal }).then(
+      (found) => found !== undefined,
+      () => isPut && !isRemoved,
+    );
+    if (isThere) left.push(id);
   }
-  return "";
+  return left;
 }
 
 async function countOf(store: BlobStore, prefix: string, signal: AbortSignal): Promise<number> {

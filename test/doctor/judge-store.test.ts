@@ -54,7 +54,7 @@ describe("a store", () => {
     done: ["reach", "put", "delete"],
     wrong: undefined,
     conditional: { value: "taken" },
-    left: "",
+    left: [],
     aheadMs: 0,
     notPut: "",
   };
@@ -84,7 +84,7 @@ describe("a store", () => {
   });
 
   it("fails where the probe could not be removed, and tells its name", () => {
-    const findings = judgeProbe("default", { value: { ...fine, left: "fsb-doctor-1" } });
+    const findings = judgeProbe("default", { value: { ...fine, left: ["fsb-doctor-1"] } });
     assert.deepEqual(told(findings), ["ok store", "FAIL store-delete", "ok store-headers"]);
     assert.match(findings[1]?.because ?? "", /object fsb-doctor-1 could not be removed/);
   });

@@ -48,7 +48,7 @@ describe("the probe of a store", () => {
     const { store, inner } = changed(() => ({}));
     const report = await probeStore(store, options);
     assert.deepEqual(report.done, ["reach", "put", "replace", "get", "range", "look-up", "list", "delete"]);
-    assert.deepEqual([report.wrong, report.left, report.conditional], [undefined, "", { value: "taken" }]);
+    assert.deepEqual([report.wrong, report.left, report.conditional], [undefined, [], { value: "taken" }]);
     assert.equal(report.aheadMs, 0);
     assert.deepEqual(await idsIn(inner), []);
   });
@@ -78,11 +78,20 @@ describe("the probe of a store", () => {
     }
   });
 
-  it("tells the name of what could not be removed", async () => {
+  it("tells the names of all that could not be removed, and of nothing that is not there", async () => {
     const { store, inner } = changed(() => ({ delete: async () => denied() }));
     const report = await probeStore(store, options);
-    assert.ok((await idsIn(inner)).includes(report.left), report.left);
+    const both = await idsIn(inner);
+    assert.equal(both.length, 2);
+    assert.deepEqual([...report.left].sort(), [...both].sort());
     assert.ok(!report.done.includes("delete"));
+
+    const second = changed((within) => ({
+      delete: async (id, given) => (id.endsWith("-if-absent") ? await within.delete(id, given) : denied()),
+    }));
+    const { left } = await probeStore(second.store, options);
+    assert.equal(left.length, 1);
+    assert.deepEqual(left, await idsIn(second.inner));
   });
 
   it("tells that a put on condition is refused, which takes nothing from the rest", async () => {
