@@ -16,13 +16,14 @@ import type { RepositoryLocation } from "../agent/engine/volume-work.ts";
 import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
 import { repositoryLocation } from "../agent/velero/repository-location.ts";
 import { readRepositoryPassword } from "../agent/velero/repository-password.ts";
-import { credentialOfServer } from "../agent/velero/server-credential.ts";
+import { deployments, isCredentialOfServer, serverCredential } from "../agent/velero/server-credential.ts";
 import {
   type BackupStorageLocation,
   backupRepositories,
   backupStorageLocations,
   parseBackupRepository,
   parseBackupStorageLocation,
+  type SecretKey,
 } from "../agent/velero/velero-resources.ts";
 import { errnoOf, hasCode } from "../base/errors.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
@@ -144,6 +145,23 @@ async function locate(
   // A file that the location names is one of the server's container.
   const { credentials: _, ...withoutFile } = location;
   return withoutFile;
+}
+
+/** As if there were none where the Deployment may not be looked at. */
+async function credentialOfServer(
+  store: ResourceStore,
+  veleroNamespace: string,
+  bsl: BackupStorageLocation,
+  signal: AbortSignal,
+): Promise<SecretKey | undefined> {
+  if (!isCredentialOfServer(bsl)) return undefined;
+  const deployment = await store
+    .get(deployments, { namespace: veleroNamespace, name: "velero" }, { signal })
+    .catch((error: unknown) => {
+      if (hasCode(error, "RESOURCE_STORE_DENIED")) return undefined;
+      throw error;
+    });
+  return serverCredential(deployment, bsl);
 }
 
 /** At the server as it is called here. A name that only the cluster knows is told at once, not after many attempts. */

@@ -9,7 +9,7 @@ import type { LocationSecrets } from "../agent/velero/location-secrets.ts";
 import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
 import { repositoryLocation } from "../agent/velero/repository-location.ts";
 import { readRepositoryPassword } from "../agent/velero/repository-password.ts";
-import { credentialOfServer, deployments } from "../agent/velero/server-credential.ts";
+import { deployments, isCredentialOfServer, serverCredential } from "../agent/velero/server-credential.ts";
 import { generationOf } from "../agent/velero/velero-generation.ts";
 import {
   type BackupStorageLocation,
@@ -93,7 +93,7 @@ export async function* examineCluster(asked: ClusterExamination): AsyncGenerator
   yield judgePassword(password);
   const clusterAheadMs = "value" in server ? server.value.aheadMs : undefined;
   const places = new Map<string, OpenedLocation>();
-  for await (const step of examineLocations(asked, clusterAheadMs)) {
+  for await (const step of examineLocations(asked, deployment, clusterAheadMs)) {
     if ("finding" in step) yield step.finding;
     else places.set(step.opened.location.name, step.opened);
   }
@@ -151,9 +151,16 @@ interface OpenedLocation {
   readonly secrets: LocationSecrets;
 }
 
+const withoutCredentials = "not known: there are no credentials to try it with";
+const seeCredentials = "see check credentials of it";
+
 type Step = { readonly finding: Finding } | { readonly opened: OpenedLocation };
 
-async function* examineLocations(asked: ClusterExamination, clusterAheadMs: number | undefined): AsyncGenerator<Step> {
+async function* examineLocations(
+  asked: ClusterExamination,
+  deployment: Seen<KubernetesObject | undefined>,
+  clusterAheadMs: number | undefined,
+): AsyncGenerator<Step> {
   const { store, veleroNamespace: namespace, signal } = asked;
   const objects = await look(() => store.list(backupStorageLocations, { namespace }, { signal }));
   if ("trouble" in objects) {
@@ -166,12 +173,13 @@ async function* examineLocations(asked: ClusterExamination, clusterAheadMs: numb
     const fix = "velero backup-location create, or name Velero's namespace with -n";
     yield { finding: fail("location", "", `namespace ${namespace} has ${what}`, fix) };
   }
-  for (const object of chosen) yield* examineLocation(asked, object, clusterAheadMs);
+  for (const object of chosen) yield* examineLocation(asked, object, deployment, clusterAheadMs);
 }
 
 async function* examineLocation(
   asked: ClusterExamination,
   object: KubernetesObject,
+  deployment: Seen<KubernetesObject | undefined>,
   clusterAheadMs: number | undefined,
 ): AsyncGenerator<Step> {
   const { store, veleroNamespace, signal } = asked;
@@ -192,11 +200,13 @@ async function* examineLocation(
     yield { finding: warn("store", name, because, "run fsb doctor --repo with a repository's folder on a node") };
     return;
   }
-  const found = await look(
-    async () => named.credential ?? (await credentialOfServer(store, veleroNamespace, named, signal)),
-  );
-  if ("trouble" in found) return yield { finding: unknown("credentials", name, found.trouble) };
-  const credential = found.value;
+  if ("trouble" in deployment && isCredentialOfServer(named)) {
+    yield { finding: unknown("credentials", name, deployment.trouble) };
+    yield { finding: warn("store", name, withoutCredentials, seeCredentials) };
+    return;
+  }
+  const server = "value" in deployment ? deployment.value : undefined;
+  const credential = named.credential ?? serverCredential(server, named);
   const location = credential === undefined ? named : { ...named, credential };
   const secrets = await look(() => readLocationSecrets(store, location, veleroNamespace, signal));
   if ("value" in secrets) for (const text of textsOf(secrets.value)) asked.onSecret(text);
@@ -208,9 +218,7 @@ async function* examineLocation(
         : { is: "found", from: `key ${credential.key} of Secret ${credential.name}` };
   yield { finding: judgeCredentials(named, seen) };
   if ("trouble" in secrets || credential === undefined) {
-    yield {
-      finding: warn("store", name, "not known: there are no credentials to try it with", "see check credentials of it"),
-    };
+    yield { finding: warn("store", name, withoutCredentials, seeCredentials) };
     return;
   }
   const opened = { location, secrets: secrets.value };

@@ -17,6 +17,7 @@ import { describeRun } from "../support/program.ts";
 import { lacking } from "../support/required.ts";
 import { requireSeaweedfs } from "../support/seaweedfs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const cluster = await startCluster();
 if (cluster instanceof KubernetesCluster) after(() => cluster[Symbol.asyncDispose]());
@@ -366,6 +367,44 @@ describe("fsb doctor --bundle", () => {
     await doctor(velero, "--kubeconfig", velero.cluster.kubeconfig("agent"), "--bundle", file);
     const { notKnown } = JSON.parse(readFileSync(file, "utf8")) as { readonly notKnown: readonly string[] };
     assert.match(notKnown.join("\n"), /^podvolumebackups: the API server denied to list podvolumebackups/m);
+  });
+});
+
+describe("fsb doctor, of a location that names no credentials", () => {
+  it("has those of the server", async (t) => {
+    const velero = await requireInstalled(t);
+    if (velero === undefined) return;
+    await velero.putLocation({ credential: false });
+    try {
+      const { lines, wrong } = await doctor(velero);
+      assert.deepEqual(wrong, []);
+      const credentials = lines.find(({ check }) => check === "credentials");
+      assert.equal(credentials?.because, "they are in key cloud of Secret cloud-credentials");
+    } finally {
+      await velero.putLocation();
+    }
+  });
+
+  it("does not know of them where the person may not look at the server", async (t) => {
+    const velero = await requireInstalled(t);
+    if (velero === undefined) return;
+    const rule = { apiGroups: ["velero.io"], resources: ["backupstoragelocations"], verbs: ["list"] };
+    await velero.cluster.allow("lists-locations", [rule]);
+    await velero.putLocation({ credential: false });
+    try {
+      const lines = await until(
+        async () => {
+          const seen = (await doctor(velero, "--kubeconfig", velero.cluster.kubeconfig("agent"))).lines;
+          return seen.some(({ check }) => check === "credentials") ? seen : undefined;
+        },
+        () => "the right to list locations does not count",
+      );
+      const about = lines.filter(({ check }) => ["credentials", "store"].includes(check));
+      assert.deepEqual(about.map(named), ["warn credentials default", "warn store default"]);
+      assert.match(about[0]?.because ?? "", /^not known: the API server denied to get Deployment velero/);
+    } finally {
+      await velero.putLocation();
+    }
   });
 });
 

@@ -109,8 +109,14 @@ export class InstalledVelero {
     );
   }
 
+  /** With `credential: false`, those of the server. */
   async putLocation(
-    change: { readonly bucket?: string; readonly config?: JsonObject; readonly status?: JsonObject } = {},
+    change: {
+      readonly bucket?: string;
+      readonly config?: JsonObject;
+      readonly credential?: false;
+      readonly status?: JsonObject;
+    } = {},
   ): Promise<void> {
     const { bucket, region, endpoint } = this.server;
     await this.cluster.put(`${veleroApi}/backupstoragelocations`, {
@@ -122,7 +128,7 @@ export class InstalledVelero {
         provider: "aws",
         objectStorage: { bucket: change.bucket ?? bucket, prefix: this.prefix },
         config: { region, s3Url: endpoint, s3ForcePathStyle: "true", ...change.config },
-        credential: { name: "cloud-credentials", key: "cloud" },
+        ...(change.credential === false ? {} : { credential: { name: "cloud-credentials", key: "cloud" } }),
       },
       status: change.status ?? { phase: "Available" },
     });

@@ -6,10 +6,8 @@
  */
 
 import { posix } from "node:path";
-import { hasCode } from "../../base/errors.ts";
 import { itemsAt, textAt } from "../../kubernetes/json.ts";
-import type { ResourceType } from "../../kubernetes/kubernetes-object.ts";
-import type { ResourceReader } from "../../kubernetes/resource-store.ts";
+import type { KubernetesObject, ResourceType } from "../../kubernetes/kubernetes-object.ts";
 import type { BackupStorageLocation, SecretKey } from "./velero-resources.ts";
 
 export const deployments: ResourceType = {
@@ -19,23 +17,23 @@ export const deployments: ResourceType = {
   namespaced: true,
 };
 
-/** Of the volume that Deployment velero mounts at /credentials; undefined where it has none, or may not be looked at. */
-export async function credentialOfServer(
-  store: ResourceReader,
-  veleroNamespace: string,
-  { config }: BackupStorageLocation,
-  signal: AbortSignal,
-): Promise<SecretKey | undefined> {
-  const file = config.get("credentialsFile") || "/credentials/cloud";
-  if (posix.dirname(file) !== "/credentials") return undefined;
-  const deployment = await store
-    .get(deployments, { namespace: veleroNamespace, name: "velero" }, { signal })
-    .catch((error: unknown) => {
-      if (hasCode(error, "RESOURCE_STORE_DENIED")) return undefined; // Then it is as if there were none.
-      throw error;
-    });
+/** Whether the location's credentials are a file of that Secret, so that the Deployment says which one it is. */
+export function isCredentialOfServer(location: BackupStorageLocation): boolean {
+  return location.credential === undefined && posix.dirname(credentialsFileOf(location)) === "/credentials";
+}
+
+/** Of the volume that Deployment velero mounts at /credentials; undefined where it has none, or there is no Deployment. */
+export function serverCredential(
+  deployment: KubernetesObject | undefined,
+  location: BackupStorageLocation,
+): SecretKey | undefined {
+  if (!isCredentialOfServer(location)) return undefined;
   const volumes = itemsAt(deployment?.content, "spec", "template", "spec", "volumes");
   const volume = volumes.find((candidate) => textAt(candidate, "name") === "cloud-credentials");
   const name = textAt(volume, "secret", "secretName");
-  return name === undefined ? undefined : { name, key: posix.basename(file) };
+  return name === undefined ? undefined : { name, key: posix.basename(credentialsFileOf(location)) };
+}
+
+function credentialsFileOf({ config }: BackupStorageLocation): string {
+  return config.get("credentialsFile") || "/credentials/cloud";
 }
