@@ -91,7 +91,7 @@ async function* findingsOf(
     connection: cluster.connection,
     store: cluster.store,
     veleroNamespace: options.veleroNamespace ?? "velero",
-    isAgent: configuration.from === "pod",
+    isInPod: configuration.from === "pod",
     ...(bsl === undefined ? {} : { bsl }),
     ...(namespace === undefined ? {} : { namespace }),
     ...(endpoint === undefined ? {} : { endpoint }),

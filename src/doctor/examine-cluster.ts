@@ -51,8 +51,8 @@ export interface ClusterExamination extends Means {
   readonly connection: ApiConnection;
   readonly store: ApiResourceStore;
   readonly veleroNamespace: string;
-  /** Who asks is the agent itself, in a pod of its own. */
-  readonly isAgent: boolean;
+  /** Asked from within a pod, by the rights of its service account. */
+  readonly isInPod: boolean;
   /** Only this location, and the repositories at it. */
   readonly bsl?: string;
   /** Only the repositories of this namespace. */
@@ -73,7 +73,7 @@ export async function* examineCluster(asked: ClusterExamination): AsyncGenerator
   const server = await look(() => readApiServer(client, asked));
   yield* judgeApiServer(connection.displayName, server);
   if ("trouble" in server && server.trouble.code !== "RESOURCE_STORE_DENIED") return;
-  yield judgeOwnRights(await look(() => ownRights(client, asked)), asked.isAgent);
+  yield judgeOwnRights(await look(() => ownRights(client, asked)), asked.isInPod);
 
   const namespace = veleroNamespace;
   const deployment = await look(() => store.get(deployments, { namespace, name: "velero" }, { signal }));

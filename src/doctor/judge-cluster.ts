@@ -64,12 +64,12 @@ export interface RightSeen {
   readonly isAllowed: boolean;
 }
 
-/** `isAgent`: who asks is the agent itself. */
-export function judgeOwnRights(seen: Seen<readonly RightSeen[]>, isAgent: boolean): Finding {
+/** `isInPod`: in a pod the rights are those of its service account, and to be an agent's. */
+export function judgeOwnRights(seen: Seen<readonly RightSeen[]>, isInPod: boolean): Finding {
   if ("trouble" in seen) return unknown("own-rights", "", seen.trouble);
   const missing = missingOf(seen.value);
   if (missing === "") return ok("own-rights", "", `all ${seen.value.length} rights that an agent needs are yours`);
-  return isAgent
+  return isInPod
     ? fail("own-rights", "", `you may not ${missing}`, giveRights)
     : warn(
         "own-rights",
