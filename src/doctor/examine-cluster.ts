@@ -266,7 +266,12 @@ async function* examineRepositories(
     else if (location.value)
       yield* judgeOpening(subject, await lookAtRepository(location.value, password.value, asked));
   }
-  if (count === 0) yield warn("repository", "", "there is none yet", "the first backup of a pod's volumes makes one");
+  if (count > 0) return;
+  const of = [
+    ...(asked.namespace === undefined ? [] : [` of namespace ${asked.namespace}`]),
+    ...(asked.bsl === undefined ? [] : [` at ${asked.bsl}`]),
+  ].join("");
+  yield warn("repository", "", `there is none${of} yet`, "the first backup of a pod's volumes makes one");
 }
 
 function bucketOf(
