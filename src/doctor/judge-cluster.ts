@@ -21,6 +21,8 @@ export const skewFailMs = 5 * 60_000;
 
 export function judgeApiServer(server: string, seen: Seen<ApiServerSeen>): readonly Finding[] {
   if ("trouble" in seen) {
+    // It answers; what it says to /version is for whom it lets ask.
+    if (seen.trouble.code === "RESOURCE_STORE_DENIED") return [unknown("api-server", server, seen.trouble)];
     const fix =
       "kubectl get --raw /version shows whether kubectl reaches it; name another with --kubeconfig or --context";
     return [failed("api-server", server, seen.trouble, fix)];

@@ -55,7 +55,12 @@ describe("what was not seen", () => {
 
 describe("an API server", () => {
   it("fails where it cannot be reached, for nothing is known then", () => {
-    assert.deepEqual(told(judgeApiServer("s", { trouble })), ["FAIL api-server"]);
+    const unreached = { ...trouble, code: "RESOURCE_STORE_UNAVAILABLE" };
+    assert.deepEqual(told(judgeApiServer("s", { trouble: unreached })), ["FAIL api-server"]);
+  });
+
+  it("is not known where it denies to tell its version, for it answers", () => {
+    assert.deepEqual(told(judgeApiServer("s", { trouble })), ["warn api-server"]);
   });
 
   it("has a clock that agrees, or differs, or is not told", () => {
