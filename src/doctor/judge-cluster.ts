@@ -282,6 +282,8 @@ function troubleOfPod({ content }: KubernetesObject): string | undefined {
     const name = textAt(status, "name") ?? "";
     const waiting = textAt(status, "state", "waiting", "reason");
     if (waiting !== undefined && waiting !== "PodInitializing") return `container ${name} is waiting: ${waiting}`;
+    const ended = textAt(status, "state", "terminated", "reason");
+    if (ended !== undefined && ended !== "Completed") return `container ${name} ended with ${ended}`;
     const last = textAt(status, "lastState", "terminated", "reason");
     if (last !== undefined && last !== "Completed")
       return `container ${name} ended with ${last}, and was started again`;

@@ -209,6 +209,13 @@ describe("the agents' pods", () => {
       ],
     };
     assert.match(of(killed)?.because ?? "", /ended with OOMKilled/);
+    const ended = (reason: string) => ({
+      phase: "Running",
+      containerStatuses: [{ name: "node-agent", state: { terminated: { reason, exitCode: 1 } } }],
+    });
+    assert.match(of(ended("Error"))?.because ?? "", /container node-agent ended with Error$/);
+    const checked = { phase: "Running", initContainerStatuses: ended("Completed").containerStatuses };
+    assert.equal(of(checked)?.status, "ok");
     assert.match(of({ phase: "Pending" })?.because ?? "", /it is Pending/);
     assert.equal(of({})?.status, "FAIL");
   });
