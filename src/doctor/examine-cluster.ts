@@ -5,6 +5,7 @@
  * Source: Kubernetes authorization.k8s.io/v1; docs/operations/command-line.md, "fsb doctor".
  */
 
+import assert from "node:assert/strict";
 import type { LocationSecrets } from "../agent/velero/location-secrets.ts";
 import { readLocationSecrets } from "../agent/velero/location-secrets.ts";
 import { repositoryLocation } from "../agent/velero/repository-location.ts";
@@ -93,9 +94,9 @@ export async function* examineCluster(asked: ClusterExamination): AsyncGenerator
   yield judgePassword(password);
   const clusterAheadMs = "value" in server ? server.value.aheadMs : undefined;
   const places = new Map<string, OpenedLocation>();
-  for await (const step of examineLocations(asked, deployment, clusterAheadMs)) {
-    if ("finding" in step) yield step.finding;
-    else places.set(step.opened.location.name, step.opened);
+  for (const object of yield* locationsOf(asked)) {
+    const opened = yield* examineLocation(asked, object, deployment, clusterAheadMs);
+    if (opened !== undefined) places.set(opened.location.name, opened);
   }
   yield* examineRepositories(asked, password, places, clock.nowMs());
 }
@@ -154,36 +155,31 @@ interface OpenedLocation {
 const withoutCredentials = "not known: there are no credentials to try it with";
 const seeCredentials = "see check credentials of it";
 
-type Step = { readonly finding: Finding } | { readonly opened: OpenedLocation };
-
-async function* examineLocations(
-  asked: ClusterExamination,
-  deployment: Seen<KubernetesObject | undefined>,
-  clusterAheadMs: number | undefined,
-): AsyncGenerator<Step> {
+async function* locationsOf(asked: ClusterExamination): AsyncGenerator<Finding, readonly KubernetesObject[]> {
   const { store, veleroNamespace: namespace, signal } = asked;
   const objects = await look(() => store.list(backupStorageLocations, { namespace }, { signal }));
   if ("trouble" in objects) {
-    yield { finding: unknown("location", "", objects.trouble) };
-    return;
+    yield unknown("location", "", objects.trouble);
+    return [];
   }
   const chosen = objects.value.filter(({ metadata }) => asked.bsl === undefined || metadata.name === asked.bsl);
   if (chosen.length === 0) {
     const what = asked.bsl === undefined ? "no BackupStorageLocation" : `no BackupStorageLocation ${asked.bsl}`;
     const fix = "velero backup-location create, or name Velero's namespace with -n";
-    yield { finding: fail("location", "", `namespace ${namespace} has ${what}`, fix) };
+    yield fail("location", "", `namespace ${namespace} has ${what}`, fix);
   }
-  for (const object of chosen) yield* examineLocation(asked, object, deployment, clusterAheadMs);
+  return chosen;
 }
 
+/** Returns it where it can be read, so that repositories there can be looked at. */
 async function* examineLocation(
   asked: ClusterExamination,
   object: KubernetesObject,
   deployment: Seen<KubernetesObject | undefined>,
   clusterAheadMs: number | undefined,
-): AsyncGenerator<Step> {
+): AsyncGenerator<Finding, OpenedLocation | undefined> {
   const { store, veleroNamespace, signal } = asked;
-  yield { finding: judgeLocation(object) };
+  yield judgeLocation(object);
   const named = parseBackupStorageLocation(object);
   const { name } = named;
   // Below the prefix of all repositories, and not one of them: a namespace has no such name's repository.
@@ -191,19 +187,19 @@ async function* examineLocation(
   if ("trouble" in plain) {
     const { because, hint } = plain.trouble;
     const fix = hint === "" ? "correct the location" : hint;
-    yield { finding: fail("store", name, because, fix) };
-    return;
+    yield fail("store", name, because, fix);
+    return undefined;
   }
   if (plain.value.kind === "fs") {
-    yield { finding: ok("credentials", name, "a folder needs none") };
+    yield ok("credentials", name, "a folder needs none");
     const because = `not known: it is folder ${plain.value.base} of the nodes`;
-    yield { finding: warn("store", name, because, "run fsb doctor --repo with a repository's folder on a node") };
-    return;
+    yield warn("store", name, because, "run fsb doctor --repo with a repository's folder on a node");
+    return undefined;
   }
   if ("trouble" in deployment && isCredentialOfServer(named)) {
-    yield { finding: unknown("credentials", name, deployment.trouble) };
-    yield { finding: warn("store", name, withoutCredentials, seeCredentials) };
-    return;
+    yield unknown("credentials", name, deployment.trouble);
+    yield warn("store", name, withoutCredentials, seeCredentials);
+    return undefined;
   }
   const server = "value" in deployment ? deployment.value : undefined;
   const credential = named.credential ?? serverCredential(server, named);
@@ -216,22 +212,20 @@ async function* examineLocation(
       : credential === undefined
         ? { is: "none" }
         : { is: "found", from: `key ${credential.key} of Secret ${credential.name}` };
-  yield { finding: judgeCredentials(named, seen) };
+  yield judgeCredentials(named, seen);
   if ("trouble" in secrets || credential === undefined) {
-    yield { finding: warn("store", name, withoutCredentials, seeCredentials) };
-    return;
+    yield warn("store", name, withoutCredentials, seeCredentials);
+    return undefined;
   }
   const opened = { location, secrets: secrets.value };
   const notPut = textAt(object.content, "spec", "accessMode") === "ReadOnly" ? "the location is ReadOnly" : "";
-  const place = bucketOf(opened, "fsb-doctor", asked.endpoint);
-  const probed = place === undefined ? undefined : await probe(place, notPut, asked);
-  if (probed === undefined) return;
-  for (const finding of judgeProbe(name, probed)) yield { finding };
+  const probed = await probe(bucketOf(opened, "fsb-doctor", asked.endpoint), notPut, asked);
+  yield* judgeProbe(name, probed);
   // What may not be written to can still be read.
-  if ("trouble" in probed || probed.value.wrong?.step === "reach") return;
+  if ("trouble" in probed || probed.value.wrong?.step === "reach") return undefined;
   if (notPut === "" && probed.value.wrong === undefined)
-    yield { finding: judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs) };
-  yield { opened };
+    yield judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs);
+  return opened;
 }
 
 async function* examineRepositories(
@@ -263,8 +257,7 @@ async function* examineRepositories(
     }
     const location = await look(async () => bucketOf(place, volumeNamespace, asked.endpoint));
     if ("trouble" in location) yield unknown("repository-open", subject, location.trouble);
-    else if (location.value)
-      yield* judgeOpening(subject, await lookAtRepository(location.value, password.value, asked));
+    else yield* judgeOpening(subject, await lookAtRepository(location.value, password.value, asked));
   }
   if (count > 0) return;
   const of = [
@@ -274,13 +267,9 @@ async function* examineRepositories(
   yield warn("repository", "", `there is none${of} yet`, "the first backup of a pod's volumes makes one");
 }
 
-function bucketOf(
-  { location, secrets }: OpenedLocation,
-  namespace: string,
-  endpoint: string | undefined,
-): S3Location | undefined {
+function bucketOf({ location, secrets }: OpenedLocation, namespace: string, endpoint: string | undefined): S3Location {
   const place = repositoryLocation(location, namespace, secrets);
-  if (place.kind === "fs") return undefined;
+  assert(place.kind === "s3", "a folder was opened as a bucket");
   return endpoint === undefined ? place : { ...place, endpoint };
 }
 
