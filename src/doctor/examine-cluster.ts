@@ -223,8 +223,7 @@ async function* examineLocation(
   yield* judgeProbe(name, probed);
   // What may not be written to can still be read.
   if ("trouble" in probed || probed.value.wrong?.step === "reach") return undefined;
-  if (notPut === "" && probed.value.wrong === undefined)
-    yield judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs);
+  if (probed.value.wrong === undefined) yield judgeStoreClock(name, probed.value.aheadMs, clusterAheadMs);
   return opened;
 }
 

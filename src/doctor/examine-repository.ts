@@ -32,7 +32,7 @@ export async function* examineRepository(
   yield judgePassword({ value: password });
   const probed = await probe(location, "", means);
   yield* judgeProbe(subject, probed);
-  if ("value" in probed && probed.value.wrong === undefined && probed.value.notPut === "") {
+  if ("value" in probed && probed.value.wrong === undefined) {
     yield judgeStoreClock(subject, probed.value.aheadMs, undefined);
   }
   const seen = await lookAtRepository(location, password, means);

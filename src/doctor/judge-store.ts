@@ -105,14 +105,14 @@ function storeTrouble(subject: string, step: string, trouble: Trouble): Finding 
   return failed("store", subject, { ...trouble, because: `${step}: ${trouble.because}` }, "see to what the store says");
 }
 
-/** The store's clock beside that of the cluster, or where there is none beside ours. */
+/** Where nothing went wrong. The store's clock beside that of the cluster, or where there is none beside ours. */
 export function judgeStoreClock(
   subject: string,
   storeAheadMs: number | undefined,
   clusterAheadMs: number | undefined,
 ): Finding {
   if (storeAheadMs === undefined) {
-    return warn("store-clock", subject, "not known: nothing could be put there", "see check store of it");
+    return warn("store-clock", subject, "not known: nothing was put there", "see check store of it");
   }
   const aheadMs = storeAheadMs - (clusterAheadMs ?? 0);
   const whose = clusterAheadMs === undefined ? "this machine's" : "the API server's";

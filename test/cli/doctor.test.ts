@@ -214,6 +214,14 @@ const breakages: readonly Breakage[] = [
     fix: /make bucket nowhere/,
   },
   {
+    what: "a location that is ReadOnly, whose store's clock is not known then",
+    breakIt: (velero) => velero.putLocation({ accessMode: "ReadOnly" }),
+    mendIt: (velero) => velero.putLocation(),
+    wrong: ["warn store-clock default", "warn store default"],
+    because: /not known: nothing was put there/,
+    fix: /see check store/,
+  },
+  {
     what: "a store whose name only the cluster knows",
     breakIt: (velero) => velero.putLocation({ config: { s3Url: "http://seaweedfs.storage.svc.cluster.invalid:8333" } }),
     mendIt: (velero) => velero.putLocation(),

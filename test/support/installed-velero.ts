@@ -115,6 +115,7 @@ export class InstalledVelero {
       readonly bucket?: string;
       readonly config?: JsonObject;
       readonly credential?: false;
+      readonly accessMode?: "ReadOnly";
       readonly status?: JsonObject;
     } = {},
   ): Promise<void> {
@@ -125,6 +126,7 @@ export class InstalledVelero {
       metadata: { namespace: "velero", name: "default" },
       spec: {
         default: true,
+        accessMode: change.accessMode ?? "ReadWrite",
         provider: "aws",
         objectStorage: { bucket: change.bucket ?? bucket, prefix: this.prefix },
         config: { region, s3Url: endpoint, s3ForcePathStyle: "true", ...change.config },
