@@ -36,6 +36,11 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** Whether it is the errno name of a lookup that found no address. Source: getaddrinfo(3). */
+export function isNameUnknown(errno: string | undefined): boolean {
+  return errno === "ENOTFOUND" || errno === "EAI_AGAIN" || errno === "EAI_NODATA";
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError");
 }

@@ -25,7 +25,7 @@ import {
   parseBackupStorageLocation,
   type SecretKey,
 } from "../agent/velero/velero-resources.ts";
-import { errnoOf, hasCode } from "../base/errors.ts";
+import { errnoOf, hasCode, isNameUnknown } from "../base/errors.ts";
 import type { ResourceStore } from "../kubernetes/resource-store.ts";
 import { parseS3Endpoint } from "../repository/blob/s3-location.ts";
 import { CliError } from "./cli-error.ts";
@@ -184,7 +184,7 @@ async function reachable(
     try {
       await lookup(url.hostname);
     } catch (cause) {
-      if (!["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA"].includes(errnoOf(cause) ?? "")) throw cause;
+      if (!isNameUnknown(errnoOf(cause))) throw cause;
       throw new CliError("CLI_ENDPOINT_UNRESOLVED", `the name of ${endpoint.url} is not known here`, {
         cause,
         detail: { endpoint: endpoint.url, location: bsl.name },

@@ -1,6 +1,7 @@
 /** Findings about repositories: as the Velero server sees them, and as they are in their store. Pure: of what was seen. */
 
 import { parseBackupRepository } from "../agent/velero/velero-resources.ts";
+import { isNameUnknown } from "../base/errors.ts";
 import { itemsAt, textAt } from "../kubernetes/json.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 import { type Finding, fail, failed, ok, type Seen, unknown, warn } from "./finding.ts";
@@ -92,7 +93,7 @@ export interface RepositorySeen {
 export function judgeOpening(subject: string, seen: Seen<RepositorySeen>): readonly Finding[] {
   if ("trouble" in seen) {
     const { trouble } = seen;
-    if (["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA"].includes(trouble.reason)) {
+    if (isNameUnknown(trouble.reason)) {
       return [unknown("repository-open", subject, { ...trouble, hint: "see check store of its location" })];
     }
     const fixes: Readonly<Record<string, string>> = {

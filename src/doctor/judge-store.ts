@@ -1,6 +1,7 @@
 /** Findings about a BackupStorageLocation and the store that it names. Pure: of what was seen. */
 
 import type { BackupStorageLocation } from "../agent/velero/velero-resources.ts";
+import { isNameUnknown } from "../base/errors.ts";
 import { textAt } from "../kubernetes/json.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 import { type Finding, fail, failed, ok, type Seen, type Trouble, unknown, warn } from "./finding.ts";
@@ -98,7 +99,7 @@ function judgeConditional(subject: string, seen: Seen<"taken">): Finding {
 
 /** Whoever is elsewhere than the agents may not know the names that they know. */
 function storeTrouble(subject: string, step: string, trouble: Trouble): Finding {
-  if (["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA"].includes(trouble.reason)) {
+  if (isNameUnknown(trouble.reason)) {
     const fix = "kubectl port-forward to the store's Service, and give --endpoint; or run this in a pod of the cluster";
     return warn("store", subject, `not known: the name of its server is not known here (${trouble.because})`, fix);
   }
