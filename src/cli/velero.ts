@@ -9,7 +9,7 @@ import type { ApiResourceStore } from "../kubernetes/api-resource-store.ts";
 import { CliError } from "./cli-error.ts";
 import { openCluster } from "./cluster.ts";
 import { type CommonOptions, clusterOptions, type Invocation, outputOf, outputOptions } from "./invocation.ts";
-import { addListOptions, asBytes, asTime, type Column, type ListOptions, type Row, writeList } from "./listing.ts";
+import { addListOptions, asBytes, asTime, type Column, type ListOptions, writeList } from "./listing.ts";
 import { formatBytes, type Output } from "./terminal.ts";
 
 type Options = CommonOptions & ListOptions & { readonly podsRoot?: string };
@@ -93,11 +93,7 @@ const volumeColumns: readonly Column[] = [
 
 async function listVolumes({ store, veleroNamespace: namespace, output, signal, options }: Call): Promise<void> {
   const objects = await store.list(podVolumeBackups, { namespace, only: volumeFields }, { signal });
-  await writeList(output, volumeColumns, rowsOf(objects), options);
-}
-
-function* rowsOf(objects: Awaited<ReturnType<ApiResourceStore["list"]>>): Iterable<Row> {
-  for (const object of objects) yield volumeRow(object);
+  await writeList(output, volumeColumns, objects.map(volumeRow), options);
 }
 
 async function locate({ store, veleroNamespace, output, signal, options, args }: Call): Promise<void> {
