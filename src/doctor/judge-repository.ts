@@ -2,6 +2,7 @@
 
 import { parseBackupRepository } from "../agent/velero/velero-resources.ts";
 import { isNameUnknown } from "../base/errors.ts";
+import { compareText } from "../base/go-json.ts";
 import { itemsAt, textAt } from "../kubernetes/json.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 import { type Finding, fail, failed, ok, type Seen, unknown, warn } from "./finding.ts";
@@ -51,10 +52,8 @@ export function judgeMaintenance(object: KubernetesObject, nowMs: number): reado
   const { content } = object;
   const last = Date.parse(textAt(content, "status", "lastMaintenanceTime") ?? "");
   const findings = [judgeMaintenanceAge(subject, Number.isNaN(last) ? undefined : last, nowMs)];
-  const [newest] = itemsAt(content, "status", "recentMaintenance").toSorted((a, b) => {
-    const [one, other] = [a, b].map((run) => textAt(run, "startTimestamp") ?? "");
-    return (one ?? "") < (other ?? "") ? 1 : -1;
-  });
+  const begun = (run: unknown) => textAt(run, "startTimestamp") ?? "";
+  const [newest] = itemsAt(content, "status", "recentMaintenance").toSorted((a, b) => compareText(begun(b), begun(a)));
   if (textAt(newest, "result") === "Failed") {
     const because = `the newest run failed: ${textAt(newest, "message") ?? "without a word"}`;
     findings.push(

@@ -12,6 +12,7 @@ import { assertPodsRoot } from "../agent/node/pods-root.ts";
 import { findVolumePath, locateVolume } from "../agent/node/volume-path.ts";
 import { parsePod, pods, podVolumeBackups } from "../agent/velero/velero-resources.ts";
 import { explainWithoutHint, hasCode, hintOf } from "../base/errors.ts";
+import { compareText } from "../base/go-json.ts";
 import { itemsAt, textAt } from "../kubernetes/json.ts";
 import { keyOf, type ObjectName } from "../kubernetes/kubernetes-object.ts";
 import type { ResourceReader } from "../kubernetes/resource-store.ts";
@@ -56,7 +57,7 @@ export async function locatePodVolume(
     .filter(({ namespace, pod, volume }) => {
       return namespace === wanted.pod.namespace && pod === wanted.pod.name && volume === wanted.volume;
     })
-    .sort((a, b) => (a.startTime < b.startTime ? 1 : a.startTime > b.startTime ? -1 : 0));
+    .sort((a, b) => compareText(b.startTime, a.startTime));
   if (object === undefined && snapshots.length === 0) {
     throw new AgentError(
       "POD_NOT_FOUND",

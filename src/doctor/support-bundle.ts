@@ -13,6 +13,7 @@ import {
   podVolumeBackups,
   podVolumeRestores,
 } from "../agent/velero/velero-resources.ts";
+import { compareText } from "../base/go-json.ts";
 import { ApiClient } from "../kubernetes/api-client.ts";
 import type { ApiConnection } from "../kubernetes/api-connection.ts";
 import { objectPath } from "../kubernetes/api-path.ts";
@@ -112,7 +113,7 @@ async function readLog(
 
 function newest(objects: readonly KubernetesObject[]): readonly KubernetesObject[] {
   const made = ({ metadata }: KubernetesObject) => metadata.creationTimestamp ?? "";
-  return objects.toSorted((a, b) => (made(a) < made(b) ? 1 : made(a) > made(b) ? -1 : 0)).slice(0, objectsMax);
+  return objects.toSorted((a, b) => compareText(made(b), made(a))).slice(0, objectsMax);
 }
 
 /** Indented, so that it can be read and looked through before it is sent. */

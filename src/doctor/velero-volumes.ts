@@ -6,6 +6,7 @@
  */
 
 import { type PodVolumeBackup, parsePodVolumeBackup } from "../agent/velero/velero-resources.ts";
+import { compareText } from "../base/go-json.ts";
 import { fieldAt, textAt } from "../kubernetes/json.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 
@@ -103,7 +104,9 @@ export function backupRows(backups: readonly KubernetesObject[], volumes: readon
   const byName = new Map(backups.map((backup) => [backup.metadata.name, backup]));
   return [...rows]
     .map(([name, of]) => backupRow(name, byName.get(name), of))
-    .sort((a, b) => (a.startTime === b.startTime ? compare(a.backup, b.backup) : compare(b.startTime, a.startTime)));
+    .sort((a, b) =>
+      a.startTime === b.startTime ? compareText(a.backup, b.backup) : compareText(b.startTime, a.startTime),
+    );
 }
 
 function backupRow(name: string, object: KubernetesObject | undefined, volumes: readonly VolumeRow[]): BackupRow {
@@ -135,8 +138,4 @@ function countAt(value: unknown, ...path: readonly string[]): number {
 
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
