@@ -2,18 +2,19 @@
 
 import type { Clock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
-import { type BlobStore, parseBlobId } from "../repository/blob/blob-store.ts";
+import { parseBlobId } from "../repository/blob/blob-store.ts";
 import type { StoreLocation } from "../repository/blob/open-store.ts";
 import type { KeyDeriver } from "../repository/format/keys.ts";
 import { formatBlobId, openFormat } from "../repository/format/repository-format.ts";
-import { epochBlobPrefix, epochStateOf } from "../repository/index/epochs.ts";
+import { epochStateOf } from "../repository/index/epochs.ts";
+import { listIndex } from "../repository/index/index-listing.ts";
 import { legacyIndexPrefix } from "../repository/index/legacy-index-blobs.ts";
 import type { Finding, Seen } from "./finding.ts";
 import { look } from "./finding.ts";
 import { judgeMaintenanceAge, judgeOpening, judgePassword, type RepositorySeen } from "./judge-repository.ts";
 import { judgeProbe, judgeStoreClock, type ProbeReport } from "./judge-store.ts";
 import { openPlainStore } from "./open-plain-store.ts";
-import { probeStore } from "./probe-store.ts";
+import { countBlobs, probeStore } from "./probe-store.ts";
 
 export interface Means {
   readonly kernel: KeyDeriver;
@@ -65,20 +66,10 @@ export async function lookAtRepository(
     await using store = await openPlainStore(location, { mode: "read-only", clock, signal });
     const { format } = await openFormat(store, password, { kernel, signal, nowMs: clock.nowMs() });
     const { version: formatVersion, hash, encryption, epochs } = format;
-    const indexBlobs = epochs.enabled ? await activeOf(store, signal) : await countOf(store, legacyIndexPrefix, signal);
+    const indexBlobs = epochs.enabled
+      ? epochStateOf((await listIndex(store, clock, signal)).blobs).active.length
+      : await countBlobs(store, legacyIndexPrefix, signal);
     const maintainedMs = (await store.metadata(maintenanceBlobId, { signal }))?.modifiedMs;
     return { formatVersion, hash, encryption, indexBlobs, maintainedMs };
   });
-}
-
-async function activeOf(store: BlobStore, signal: AbortSignal): Promise<number> {
-  const listed = [];
-  for await (const blob of store.list(epochBlobPrefix, { signal })) listed.push(blob);
-  return epochStateOf(listed).active.length;
-}
-
-async function countOf(store: BlobStore, prefix: string, signal: AbortSignal): Promise<number> {
-  let count = 0;
-  for await (const _ of store.list(prefix, { signal })) count += 1;
-  return count;
 }

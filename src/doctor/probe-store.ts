@@ -31,7 +31,7 @@ export async function probeStore(store: BlobStore, options: ProbeOptions): Promi
   const { random, notPut, signal } = options;
   const report = { store: store.displayName, conditional: undefined, left: [], aheadMs: undefined, notPut };
   if (notPut !== "") {
-    const listed = await look(() => countOf(store, "fsb-doctor-", signal));
+    const listed = await look(() => countBlobs(store, "fsb-doctor-", signal));
     if ("trouble" in listed) return { ...report, done: [], wrong: { step: "reach", trouble: listed.trouble } };
     return { ...report, done: ["reach"], wrong: undefined };
   }
@@ -58,7 +58,7 @@ async function work(store: BlobStore, id: BlobId, another: BlobId, options: Prob
   const { offset, length } = rangeOfProbe;
   const steps: readonly (readonly [ProbeStep, () => Promise<string | undefined>])[] = [
     // Before anything is put: some servers make a bucket that is not there when they are given an object for it.
-    ["reach", async () => void (await countOf(store, id, signal))],
+    ["reach", async () => void (await countBlobs(store, id, signal))],
     ["put", async () => void (await store.put(id, [first], { signal }))],
     [
       "replace",
@@ -84,7 +84,7 @@ async function work(store: BlobStore, id: BlobId, another: BlobId, options: Prob
       async () =>
         (await store.metadata(id, { signal }))?.length === probeBytes ? undefined : "it tells another length",
     ],
-    ["list", async () => ((await countOf(store, id, signal)) === 1 ? undefined : "what was put is not listed")],
+    ["list", async () => ((await countBlobs(store, id, signal)) === 1 ? undefined : "what was put is not listed")],
   ];
   for (const [step, act] of steps) {
     const seen = await look(act);
@@ -118,7 +118,7 @@ async function remove(store: BlobStore, ids: readonly BlobId[], isPut: boolean):
   return left;
 }
 
-async function countOf(store: BlobStore, prefix: string, signal: AbortSignal): Promise<number> {
+export async function countBlobs(store: BlobStore, prefix: string, signal: AbortSignal): Promise<number> {
   let count = 0;
   for await (const _ of store.list(prefix, { signal })) count += 1;
   return count;
