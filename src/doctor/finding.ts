@@ -59,7 +59,7 @@ export async function look<Value>(at: () => Promise<Value>): Promise<Seen<Value>
   }
 }
 
-export function troubleOf(error: unknown): Trouble {
+function troubleOf(error: unknown): Trouble {
   if (!(error instanceof CodedError) || isAbort(error)) throw error;
   return {
     code: innermostCode(error) ?? "",

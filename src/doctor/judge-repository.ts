@@ -8,7 +8,7 @@ import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 import { type Finding, fail, failed, ok, type Seen, unknown, warn } from "./finding.ts";
 
 /** From here on kopia itself warns. Source: kopia repo/content/committed_read_manager.go. */
-export const indexBlobsHurt = 1000;
+const indexBlobsHurt = 1000;
 const dayMs = 86_400_000;
 /** kopia's full maintenance comes once a day; a week without any is no delay any more. */
 const maintenanceFailMs = 7 * dayMs;
