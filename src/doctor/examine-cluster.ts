@@ -45,7 +45,7 @@ import {
   judgeServer,
   type RightSeen,
 } from "./judge-cluster.ts";
-import { judgeMaintenance, judgeOpening, judgePassword, judgeRepositoryState } from "./judge-repository.ts";
+import { judgeMaintenance, judgeOpening, judgePassword, judgeRepositoryState, subjectOf } from "./judge-repository.ts";
 import { type CredentialsSeen, judgeCredentials, judgeLocation, judgeProbe, judgeStoreClock } from "./judge-store.ts";
 
 export interface ClusterExamination extends Means {
@@ -245,7 +245,7 @@ async function* examineRepositories(
       (asked.namespace === undefined || asked.namespace === volumeNamespace);
     if (!isAsked) continue;
     count += 1;
-    const subject = `${volumeNamespace} at ${at}`;
+    const subject = subjectOf(object);
     yield judgeRepositoryState(object);
     yield* judgeMaintenance(object, nowMs);
     const place = places.get(at);

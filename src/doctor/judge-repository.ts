@@ -32,7 +32,7 @@ export function judgePassword(seen: Seen<string>): Finding {
 
 export function judgeRepositoryState(object: KubernetesObject): Finding {
   const { phase, message } = parseBackupRepository(object);
-  const subject = nameOf(object);
+  const subject = subjectOf(object);
   if (phase === "Ready") return ok("repository", subject, "the Velero server finds it ready");
   if (phase === "" || phase === "New") {
     return warn(
@@ -48,7 +48,7 @@ export function judgeRepositoryState(object: KubernetesObject): Finding {
 
 /** By what the Velero server has recorded. */
 export function judgeMaintenance(object: KubernetesObject, nowMs: number): readonly Finding[] {
-  const subject = nameOf(object);
+  const subject = subjectOf(object);
   const { content } = object;
   const last = Date.parse(textAt(content, "status", "lastMaintenanceTime") ?? "");
   const findings = [judgeMaintenanceAge(subject, Number.isNaN(last) ? undefined : last, nowMs)];
@@ -119,7 +119,8 @@ export function judgeIndexBlobs(subject: string, count: number): Finding {
   return warn("index-blobs", subject, because, "have maintenance run, which joins them: see check maintenance");
 }
 
-function nameOf(object: KubernetesObject): string {
+/** "shop at default": of a BackupRepository. */
+export function subjectOf(object: KubernetesObject): string {
   const { volumeNamespace, backupStorageLocation } = parseBackupRepository(object);
   return `${volumeNamespace} at ${backupStorageLocation}`;
 }
