@@ -10,7 +10,14 @@ import { after, describe, it, type TestContext } from "node:test";
 import type { JsonObject } from "../../src/kubernetes/json.ts";
 import { requireCertificate } from "../support/certificate.ts";
 import { assertFailed, exitCodes, fsb, tryFsb } from "../support/fsb.ts";
-import { appsApi, coreApi, InstalledVelero, installedPassword, shippedObject } from "../support/installed-velero.ts";
+import {
+  allReady,
+  appsApi,
+  coreApi,
+  InstalledVelero,
+  installedPassword,
+  shippedObject,
+} from "../support/installed-velero.ts";
 import { KubernetesCluster, startCluster } from "../support/kubernetes-cluster.ts";
 import { credentialsFile } from "../support/object-server.ts";
 import { describeRun } from "../support/program.ts";
@@ -262,8 +269,6 @@ const breakages: readonly Breakage[] = [
     fix: /give the password it was made with/,
   },
 ];
-
-const allReady = { desiredNumberScheduled: 1, currentNumberScheduled: 1, numberReady: 1, numberAvailable: 1 };
 
 function changedText(file: string, pattern: RegExp, by: string): JsonObject {
   const text = JSON.stringify(shippedObject(file));

@@ -4,6 +4,7 @@
  * nothing runs: an API server, and what stands in it. A test breaks one thing and puts it right again.
  */
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
@@ -34,6 +35,14 @@ const shipped: Readonly<Record<string, string>> = {
   "role.yaml": `${rbac}/namespaces/velero/roles`,
   "role-binding.yaml": `${rbac}/namespaces/velero/rolebindings`,
   "daemon-set.yaml": `${appsApi}/daemonsets`,
+};
+
+/** Counts of a DaemonSet whose one pod is ready. */
+export const allReady: JsonObject = {
+  desiredNumberScheduled: 1,
+  currentNumberScheduled: 1,
+  numberReady: 1,
+  numberAvailable: 1,
 };
 
 export function shippedObject(file: string): JsonObject {
@@ -71,12 +80,7 @@ export class InstalledVelero {
     await this.putRepository(new Date());
     await this.putServer("v1.18.1");
     for (const [file, collection] of Object.entries(shipped)) await cluster.put(collection, shippedObject(file));
-    await this.setDaemonSetStatus({
-      desiredNumberScheduled: 1,
-      currentNumberScheduled: 1,
-      numberReady: 1,
-      numberAvailable: 1,
-    });
+    await this.setDaemonSetStatus(allReady);
     await this.putAgentPod({ ready: true });
     const { url, env } = this.repository;
     await fsb(["repo", "create", "--repo", url], { password: installedPassword, env });
@@ -86,9 +90,8 @@ export class InstalledVelero {
   async putServer(version: string, args: readonly string[] = [], availableReplicas = 1): Promise<void> {
     await this.cluster.put(`${appsApi}/deployments`, serverDeployment(version, args));
     const path = `${appsApi}/deployments/velero`;
-    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
     const status = { replicas: 1, readyReplicas: availableReplicas, availableReplicas };
-    await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
+    await this.#putStatus(path, status);
   }
 
   /** A program of somebody else's beside Velero, whose argument is nobody's business. */
@@ -143,12 +146,7 @@ export class InstalledVelero {
   /** With a status as its controller gives it. */
   async putDaemonSet(object: JsonObject): Promise<void> {
     await this.cluster.put(`${appsApi}/daemonsets`, object);
-    await this.setDaemonSetStatus({
-      desiredNumberScheduled: 1,
-      currentNumberScheduled: 1,
-      numberReady: 1,
-      numberAvailable: 1,
-    });
+    await this.setDaemonSetStatus(allReady);
   }
 
   /** Returns when the API server's authorizer goes by it: whether the agent may then patch PodVolumeBackups. */
@@ -182,9 +180,15 @@ export class InstalledVelero {
 
   async setDaemonSetStatus(status: JsonObject): Promise<void> {
     const path = `${appsApi}/daemonsets/node-agent`;
-    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
     const counts = { numberMisscheduled: 0, numberUnavailable: 0, observedGeneration: 1, ...status };
-    await this.cluster.ask("PUT", `${path}/status`, { ...now, status: counts });
+    await this.#putStatus(path, counts);
+  }
+
+  /** Of an object that is there, as its controller does. */
+  async #putStatus(path: string, status: JsonObject): Promise<void> {
+    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
+    const answer = await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
+    assert.equal(answer.status, 200, `${path}: ${JSON.stringify(answer.body)}`);
   }
 
   async putAgentPod({ ready, restarts = 0 }: { readonly ready: boolean; readonly restarts?: number }): Promise<void> {
@@ -196,23 +200,21 @@ export class InstalledVelero {
       spec: { nodeName: "node-a", containers: [{ name: "node-agent", image: "fsb:0.1.0" }] },
     });
     const path = `${coreApi}/pods/node-agent-abcde`;
-    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
     const state = ready
       ? { running: { startedAt: "2026-01-01T00:00:00Z" } }
       : { waiting: { reason: "CrashLoopBackOff", message: "back-off 5m0s restarting failed container" } };
     const container = { name: "node-agent", image: "fsb:0.1.0", imageID: "", ready, restartCount: restarts, state };
     const status = { phase: "Running", containerStatuses: [container] };
-    await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
+    await this.#putStatus(path, status);
   }
 
   /** Whose kubelet is at that port of the loopback interface. */
   async putNode(name: string, kubeletPort: number): Promise<void> {
     await this.cluster.put("/api/v1/nodes", { apiVersion: "v1", kind: "Node", metadata: { name } });
     const path = `/api/v1/nodes/${name}`;
-    const now = (await this.cluster.ask("GET", path)).body as JsonObject;
     const addresses = [{ type: "InternalIP", address: "127.0.0.1" }];
     const status = { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } };
-    await this.cluster.ask("PUT", `${path}/status`, { ...now, status });
+    await this.#putStatus(path, status);
   }
 
   async putEvent(message: string): Promise<void> {
