@@ -2,9 +2,10 @@
 
 import type { VeleroGeneration } from "../agent/velero/velero-generation.ts";
 import { isPathComponent } from "../agent/velero/velero-resources.ts";
-import { fieldAt, itemsAt, textAt } from "../kubernetes/json.ts";
+import { fieldAt, itemNamed, itemsAt, textAt } from "../kubernetes/json.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-object.ts";
 import { describeRight, type Right } from "./agent-rights.ts";
+import { podsFolderOf, podsVolume } from "./cluster-resources.ts";
 import { type Finding, fail, failed, ok, type Seen, unknown, warn } from "./finding.ts";
 import { formatVersion, isBefore, judgeVersion, versionOfImage } from "./velero-version.ts";
 
@@ -216,13 +217,8 @@ function judgeDaemonSetLabels({ content }: KubernetesObject): Finding {
 }
 
 function judgePodsMount(daemonSet: KubernetesObject): readonly Finding[] {
-  const volumes = itemsAt(daemonSet.content, "spec", "template", "spec", "volumes");
-  const container = containerOf(daemonSet, "node-agent");
-  const mounts = itemsAt(container, "volumeMounts");
-  const named = (list: readonly unknown[], name: string) => list.find((one) => textAt(one, "name") === name);
-  const volume = named(volumes, "host-pods");
-  const mount = named(mounts, "host-pods");
-  const path = textAt(volume, "hostPath", "path");
+  const mount = itemNamed(podsVolume, containerOf(daemonSet, "node-agent"), "volumeMounts");
+  const path = podsFolderOf(daemonSet);
   if (path === undefined || mount === undefined) {
     const what = path === undefined ? "has no hostPath volume host-pods" : "does not mount volume host-pods";
     const fix = "mount the kubelet's folder of pods (hostPath, usually /var/lib/kubelet/pods) as daemonset/base does";
@@ -299,8 +295,8 @@ export function agentAccount(veleroNamespace: string, daemonSet: KubernetesObjec
 }
 
 function containerOf({ content }: KubernetesObject, name: string): unknown {
-  const containers = itemsAt(content, "spec", "template", "spec", "containers");
-  return containers.find((container) => textAt(container, "name") === name) ?? containers[0];
+  const path = ["spec", "template", "spec", "containers"] as const;
+  return itemNamed(name, content, ...path) ?? itemsAt(content, ...path)[0];
 }
 
 function textsOf(value: unknown, ...path: readonly string[]): readonly string[] {

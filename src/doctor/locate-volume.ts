@@ -13,10 +13,9 @@ import { findVolumePath, locateVolume } from "../agent/node/volume-path.ts";
 import { parsePod, pods, podVolumeBackups } from "../agent/velero/velero-resources.ts";
 import { explainWithoutHint, hasCode, hintOf } from "../base/errors.ts";
 import { compareText } from "../base/go-json.ts";
-import { itemsAt, textAt } from "../kubernetes/json.ts";
 import { keyOf, type ObjectName } from "../kubernetes/kubernetes-object.ts";
 import type { ResourceReader } from "../kubernetes/resource-store.ts";
-import { agentName, daemonSets } from "./cluster-resources.ts";
+import { agentName, daemonSets, podsFolderOf } from "./cluster-resources.ts";
 import { type VolumeRow, volumeFields, volumeRow } from "./velero-volumes.ts";
 
 export interface LocatedVolume {
@@ -118,7 +117,5 @@ async function podsFolderOfNodes(store: ResourceReader, veleroNamespace: string,
       if (hasCode(error, "RESOURCE_STORE_DENIED")) return undefined; // The usual place is as good a guess then.
       throw error;
     });
-  const volumes = itemsAt(daemonSet?.content, "spec", "template", "spec", "volumes");
-  const volume = volumes.find((candidate) => textAt(candidate, "name") === "host-pods");
-  return textAt(volume, "hostPath", "path") ?? usualPodsFolder;
+  return (daemonSet && podsFolderOf(daemonSet)) ?? usualPodsFolder;
 }

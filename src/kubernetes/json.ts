@@ -31,6 +31,11 @@ export function itemsAt(value: unknown, ...path: readonly string[]): readonly un
   return Array.isArray(found) ? found : [];
 }
 
+/** The item of an array that is called so, as containers, volumes and mounts are. */
+export function itemNamed(name: string, value: unknown, ...path: readonly string[]): unknown {
+  return itemsAt(value, ...path).find((item) => textAt(item, "name") === name);
+}
+
 /** The entries with a string for value; empty where there is no object. */
 export function textsAt(value: unknown, ...path: readonly string[]): ReadonlyMap<string, string> {
   const found = fieldAt(value, ...path);

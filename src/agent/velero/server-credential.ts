@@ -6,7 +6,7 @@
  */
 
 import { posix } from "node:path";
-import { itemsAt, textAt } from "../../kubernetes/json.ts";
+import { itemNamed, textAt } from "../../kubernetes/json.ts";
 import type { KubernetesObject, ResourceType } from "../../kubernetes/kubernetes-object.ts";
 import type { BackupStorageLocation, SecretKey } from "./velero-resources.ts";
 
@@ -28,8 +28,7 @@ export function serverCredential(
   location: BackupStorageLocation,
 ): SecretKey | undefined {
   if (!isCredentialOfServer(location)) return undefined;
-  const volumes = itemsAt(deployment?.content, "spec", "template", "spec", "volumes");
-  const volume = volumes.find((candidate) => textAt(candidate, "name") === "cloud-credentials");
+  const volume = itemNamed("cloud-credentials", deployment?.content, "spec", "template", "spec", "volumes");
   const name = textAt(volume, "secret", "secretName");
   return name === undefined ? undefined : { name, key: posix.basename(credentialsFileOf(location)) };
 }
