@@ -14,6 +14,7 @@ import { lacking } from "../support/required.ts";
 import { requireSeaweedfs } from "../support/seaweedfs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { veleroCrds } from "../support/velero-crds.ts";
+import { serverDeployment, veleroSecret } from "../support/velero-objects.ts";
 
 const velero = "/apis/velero.io/v1/namespaces/velero";
 const secrets = "/api/v1/namespaces/velero/secrets";
@@ -69,7 +70,7 @@ describe("a repository by --velero", () => {
     assert.equal(withOwn.exitCode, exitCodes.ok, describeRun(withOwn));
     assert.match(withOwn.stderr, /no credentials for backup storage location bare: your own are used/);
 
-    await there.cluster.put("/apis/apps/v1/namespaces/velero/deployments", deployment("cloud-credentials"));
+    await there.cluster.put("/apis/apps/v1/namespaces/velero/deployments", serverDeployment("v1.18.1"));
     t.after(() => there.cluster.remove("/apis/apps/v1/namespaces/velero/deployments/velero"));
     const withServers = await there.try(["snapshot", "list", ...where], { AWS_EC2_METADATA_DISABLED: "true" });
     assert.equal(withServers.exitCode, exitCodes.ok, describeRun(withServers));
@@ -218,8 +219,8 @@ async function prepare(t: TestContext): Promise<Prepared | undefined> {
   const { prefix } = server.newLocation();
   const { accessKeyId, secretAccessKey } = server.owner;
   const cloud = `[default]\naws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`;
-  await cluster.put(secrets, secret("cloud-credentials", { cloud }));
-  await cluster.put(secrets, secret("velero-repo-credentials", { "repository-password": clusterPassword }));
+  await cluster.put(secrets, veleroSecret("cloud-credentials", { cloud }));
+  await cluster.put(secrets, veleroSecret("velero-repo-credentials", { "repository-password": clusterPassword }));
   const config = { region: server.region, s3Url: server.endpoint, s3ForcePathStyle: "true" };
   const putLocation = (name: string, spec: JsonObject): Promise<void> =>
     cluster.put(`${velero}/backupstoragelocations`, {
@@ -252,28 +253,6 @@ async function prepare(t: TestContext): Promise<Prepared | undefined> {
       return run.stdout.toString("utf8");
     },
     try: attempt,
-  };
-}
-
-function secret(name: string, stringData: JsonObject): JsonObject {
-  return { apiVersion: "v1", kind: "Secret", metadata: { namespace: "velero", name }, stringData };
-}
-
-/** As `velero install --secret-file` makes it, in what counts here. */
-function deployment(secretName: string): JsonObject {
-  const labels = { deploy: "velero" };
-  const container = { name: "velero", image: "velero/velero:v1.18.1" };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { namespace: "velero", name: "velero" },
-    spec: {
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: { containers: [container], volumes: [{ name: "cloud-credentials", secret: { secretName } }] },
-      },
-    },
   };
 }
 

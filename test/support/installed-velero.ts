@@ -16,6 +16,7 @@ import { credentialsFile, type ObjectServer } from "./object-server.ts";
 import { readyRepository } from "./ready-repository.ts";
 import { until } from "./until.ts";
 import { veleroCrds } from "./velero-crds.ts";
+import { serverDeployment, veleroSecret } from "./velero-objects.ts";
 
 export const veleroApi = "/apis/velero.io/v1/namespaces/velero";
 export const coreApi = "/api/v1/namespaces/velero";
@@ -105,10 +106,10 @@ export class InstalledVelero {
     cloud: string = credentialsFile(this.server.owner),
     password: string = installedPassword,
   ): Promise<void> {
-    await this.cluster.put(`${coreApi}/secrets`, secret("cloud-credentials", { cloud }));
+    await this.cluster.put(`${coreApi}/secrets`, veleroSecret("cloud-credentials", { cloud }));
     await this.cluster.put(
       `${coreApi}/secrets`,
-      secret("velero-repo-credentials", { "repository-password": password }),
+      veleroSecret("velero-repo-credentials", { "repository-password": password }),
     );
   }
 
@@ -291,30 +292,5 @@ function podVolumeBackup(volume: string, status: JsonObject): JsonObject {
       uploaderType: "kopia",
     },
     status: { startTimestamp: "2026-11-23T02:01:00Z", completionTimestamp: "2026-11-23T02:02:00Z", ...status },
-  };
-}
-
-function secret(name: string, stringData: JsonObject): JsonObject {
-  return { apiVersion: "v1", kind: "Secret", metadata: { namespace: "velero", name }, stringData };
-}
-
-/** As `velero install --secret-file` makes it, in what counts here. */
-function serverDeployment(version: string, args: readonly string[] = []): JsonObject {
-  const labels = { deploy: "velero" };
-  const container = { name: "velero", image: `velero/velero:${version}`, args: ["server", ...args] };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { namespace: "velero", name: "velero" },
-    spec: {
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: {
-          containers: [container],
-          volumes: [{ name: "cloud-credentials", secret: { secretName: "cloud-credentials" } }],
-        },
-      },
-    },
   };
 }
